@@ -1,0 +1,35 @@
+# Small functions that make every floor's CMakeLists.txt a list of files.
+include_guard(GLOBAL)
+
+set(CLEARWAY_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+
+# clearway_floor(<name> SOURCES ... PUBLIC <libraries> PRIVATE <libraries>)
+# A library clearway_<name> with alias clearway::<name>; headers lie under include/clearway/<name>.
+function(clearway_floor name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(clearway_${name} ${ARG_SOURCES})
+  add_library(clearway::${name} ALIAS clearway_${name})
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/clearway/${name}/*.hpp)
+  target_sources(clearway_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${headers})
+  target_compile_features(clearway_${name} PUBLIC cxx_std_20)
+  target_compile_options(clearway_${name} PRIVATE ${CLEARWAY_WARNINGS})
+  target_link_libraries(clearway_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  set_target_properties(clearway_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+endfunction()
+
+# clearway_test(<name> [LABELS ...] [LINK ...] SOURCES ...)   one GoogleTest program, every test registered with CTest
+function(clearway_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE ${CLEARWAY_WARNINGS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS fast)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,95 @@
+// An expert chosen at run time: kind, fixed settings and one flat parameter vector.
+//
+// The formulas live in clearway/core/experts; this file is the one place where --expert becomes a type.
+//
+// Layout of the parameters (d inputs, m responses, c classes, h hidden units):
+//   linear, sigmoid, tanh, relu, leaky-relu, polynomial   [intercept, slopes (d), log sigma]
+//   constant                                              [intercept, log sigma]
+//   student-t                                             [intercept, slopes (d), log sigma, log nu]
+//   gamma                                                 [intercept, slopes (d), log shape]
+//   poisson, bernoulli, binomial                          [intercept, slopes (d)]
+//   multinomial                                           (c - 1) x [intercept, slopes (d)], last class is the reference
+//   network                                               h x [bias, weights (d)], [output bias, output weights (h)], log sigma
+//   linear with m > 1 responses                           m x [intercept, slopes (d)], then the lower Cholesky factor of
+//                                                         the noise covariance by columns, its diagonal as logarithm
+//                                                         (diagonal covariance: the m logarithms only)
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "clearway/core/types.hpp"
+#include "clearway/stat/specification.hpp"
+
+namespace clearway {
+
+/// Responses and inputs of a regression problem. Rows are observations; optional parts are empty.
+struct Data {
+  Matrix expert_inputs;  ///< n x d, no column of ones
+  Matrix gate_inputs;    ///< n x q, no column of ones
+  Matrix response;       ///< n x m; multinomial: n x 1 of class numbers 0..classes-1
+  Vector weights;        ///< n non-negative case weights, or empty (all 1)
+  Vector trials;         ///< n, binomial only: number of trials
+  Vector offset;         ///< n, added to the linear predictor (poisson, gamma, linear), or empty
+  int classes = 0;       ///< multinomial: number of classes
+
+  Eigen::Index rows() const { return response.rows(); }
+  /// Throws std::invalid_argument naming the first thing that does not fit (shapes, NaN, negative weights ...).
+  void check(ExpertKind kind) const;
+  /// The rows of the given indices, in that order.
+  Data subset(const std::vector<Eigen::Index>& rows) const;
+};
+
+class Expert {
+ public:
+  Expert(ExpertSpec spec, int inputs, int responses = 1, int classes = 0);
+  Expert() : Expert(ExpertSpec{}, 0) {}
+
+  const ExpertSpec& spec() const { return spec_; }
+  int inputs() const { return inputs_; }
+  int responses() const { return responses_; }
+  int classes() const { return classes_; }
+  const Vector& parameters() const { return parameters_; }
+  Vector& parameters() { return parameters_; }
+  /// Number of estimated parameters, a variance shared by all experts not counted.
+  int degrees_of_freedom() const;
+
+  /// True when the family has a noise level sigma (Gaussian and Student t means of one response).
+  bool has_sigma() const;
+  double sigma() const;           ///< noise standard deviation (Student t: scale); NaN where there is none
+  void set_sigma(double sigma);   ///< requires has_sigma()
+  /// Noise covariance of a vector response, m x m.
+  Matrix covariance() const;
+
+  /// log f(y_t | x_t) for every row: n x 1.
+  Vector log_density(const Data& data) const;
+  /// E[y | x] per row: n x m; binomial: expected successes; bernoulli: probability; multinomial: n x c probabilities.
+  /// `trials` and `offset` may be empty (1 and 0).
+  Matrix mean(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const;
+  /// Var[y | x] per row, one response only: n x 1 (infinite for Student t with nu <= 2).
+  Vector variance(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const;
+  /// P(Y <= y | x) per row for one real or count response.
+  Vector distribution(const ConstVectorRef& y, const ConstMatrixRef& x, const ConstVectorRef& trials,
+                      const ConstVectorRef& offset) const;
+
+  /// Moves parameters from standardised inputs and response to the raw scale
+  /// (x_raw = x_centre + x_scale * x; y_raw = y_centre + y_scale * y; kinds without a free scale ignore y's).
+  Expert on_raw_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre, const Vector& y_scale) const;
+  /// The inverse.
+  Expert on_standard_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
+                           const Vector& y_scale) const;
+  /// Whether the kind allows its response to be standardised (linear, constant, student-t, network).
+  bool response_may_be_scaled() const;
+  /// Names of the parameters given input (and class or response) names: "(intercept)", "x1", "log(sigma)" ...
+  std::vector<std::string> parameter_names(const std::vector<std::string>& input_names,
+                                           const std::vector<std::string>& response_names) const;
+
+ private:
+  ExpertSpec spec_;
+  int inputs_;
+  int responses_;
+  int classes_;
+  Vector parameters_;
+};
+
+}  // namespace clearway

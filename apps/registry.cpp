@@ -1,0 +1,12 @@
+#include "registry.hpp"
+
+namespace clearway::cli {
+
+std::vector<std::unique_ptr<Command>> all_commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(make_help_command());
+  commands.push_back(make_generate_command());
+  return commands;
+}
+
+}  // namespace clearway::cli

@@ -1,0 +1,19 @@
+// The one place that knows every subcommand. To add one: its make_ function below and one line in registry.cpp.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "command.hpp"
+
+namespace clearway::cli {
+
+std::unique_ptr<Command> make_fit_command();
+std::unique_ptr<Command> make_predict_command();
+std::unique_ptr<Command> make_help_command();
+std::unique_ptr<Command> make_generate_command();
+
+/// Every subcommand, in the order of help.
+std::vector<std::unique_ptr<Command>> all_commands();
+
+}  // namespace clearway::cli

@@ -1,0 +1,29 @@
+// What all experts have in common: log-density and mean of a response given inputs, for k experts at once.
+//
+// An expert is a struct of fixed settings with the formulas as member templates; its estimated numbers are a separate
+// parameter struct (parameters.hpp). Log-densities are complete, with every constant, so that likelihoods of different
+// families compare. Experts with a linear predictor eta_k = a_k'x + b_k hold slopes k x d and intercepts 1 x k. An
+// optional last argument that is empty (0 x 0) is left out of the formula.
+// To add one, see docs/core.md: one file like poisson.hpp, one line in the typed list of
+// tests/laws/expert_laws_test.cpp.
+#pragma once
+
+#include "clearway/core/array.hpp"
+
+namespace clearway {
+
+inline constexpr double kLogTwoPi = 1.8378770664093454835606594728112;
+inline constexpr double kLogPi = 1.1447298858494001741434273513531;
+
+/// eta = x a' + b (+ offset): x n x d, slopes k x d, intercepts 1 x k, offset n x 1 or empty -> n x k. Checks shapes.
+template <Array A>
+A linear_predictor(std::string_view who, const A& x, const A& slopes, const A& intercepts, const A& offset = A()) {
+  check_shape(who, "slopes", slopes, cols(intercepts), cols(x));
+  check_shape(who, "intercepts", intercepts, 1, rows(slopes));
+  const A eta = affine(x, slopes, intercepts);
+  if (rows(offset) == 0) return eta;
+  check_shape(who, "offset", offset, rows(x), 1);
+  return add_col(eta, offset);
+}
+
+}  // namespace clearway

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "clearway/base/text.hpp"
 
@@ -25,9 +26,9 @@ T to_number(std::string_view option, std::string_view text, std::string_view wha
   T value{};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::result_out_of_range)
-    user_error("{}: '{}' is out of range for {}", option, quoted_for_message(text), what);
+    user_error("{}: {} is out of range for {}", option, quoted_for_message(text), what);
   if (error != std::errc{} || end != digits.data() + digits.size())
-    user_error("{} must be {}, not '{}'", option, what, quoted_for_message(text));
+    user_error("{} must be {}, not {}", option, what, quoted_for_message(text));
   return value;
 }
 
@@ -55,7 +56,7 @@ bool to_value<bool>(std::string_view option, std::string_view text) {
     if (text == yes) return true;
   for (const std::string_view no : {"false", "no", "off", "0"})
     if (text == no) return false;
-  user_error("{} must be true or false, not '{}'", option, quoted_for_message(text));
+  user_error("{} must be true or false, not {}", option, quoted_for_message(text));
 }
 
 /// "a, b,c" as {"a", "b", "c"}; empty text is an empty list, an empty element is a mistake.
@@ -67,7 +68,7 @@ std::vector<std::string_view> split_list(std::string_view option, std::string_vi
     std::string_view part = text.substr(begin, comma - begin);
     while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
     while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.empty()) user_error("{}: '{}' has an empty element", option, quoted_for_message(text));
+    if (part.empty()) user_error("{}: {} has an empty element", option, quoted_for_message(text));
     parts.push_back(part);
     begin = comma + 1;
   }
@@ -85,6 +86,10 @@ bool Option::is_list() const {
   const OptionTarget& target = targets.front();
   return std::holds_alternative<std::vector<int>*>(target) || std::holds_alternative<std::vector<double>*>(target) ||
          std::holds_alternative<std::vector<std::string>*>(target);
+}
+
+std::string Option::key() const {
+  return positional ? name.substr(0, name.find('.')) : snake_case(name);
 }
 
 std::string Option::value_name() const {
@@ -105,6 +110,13 @@ void Option::assign(std::string_view text) {
     for (const std::string_view part : split_list(name, text)) values.push_back(to_value<T>(name, part));
     *target = std::move(values);
   };
+  if (!choices.empty() && !std::holds_alternative<EnumField>(targets.front())) {
+    std::vector<std::string> known;
+    for (const Choice& choice : choices) known.push_back(choice.name);
+    if (std::find(known.begin(), known.end(), text) == known.end())
+      user_error("{} must be one of {}, not {}{}", name, fmt::join(known, ", "), quoted_for_message(text),
+                 did_you_mean(text, known));
+  }
   for (OptionTarget& target : targets) {
     std::visit(Overloaded{[&](bool* p) { assign_value(p); }, [&](int* p) { assign_value(p); },
                           [&](std::int64_t* p) { assign_value(p); }, [&](double* p) { assign_value(p); },
@@ -149,6 +161,14 @@ void OptionList::add_target(std::string_view name, OptionTarget target, const Op
   options_.push_back(std::move(option));
 }
 
+void OptionList::regroup(std::string_view group, const std::vector<std::string_view>& names) {
+  for (const std::string_view name : names) {
+    Option* option = find(name);
+    if (option == nullptr) throw std::logic_error(fmt::format("no option '{}' to put under '{}'", name, group));
+    option->group = group;
+  }
+}
+
 void OptionList::argument(std::string_view name, std::string& target, std::string_view help, bool required) {
   argument(name, target, help, {}, required);
 }
@@ -184,9 +204,16 @@ std::vector<std::string> OptionList::names() const {
   return names;
 }
 
+std::vector<std::string> OptionList::groups() const {
+  std::vector<std::string> groups;
+  for (const Option& option : options_)
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) groups.push_back(option.group);
+  return groups;
+}
+
 nlohmann::ordered_json OptionList::json() const {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const Option& option : options_) object[snake_case(option.name)] = option.json();
+  for (const Option& option : options_) object[option.key()] = option.json();
   return object;
 }
 

@@ -53,6 +53,8 @@ struct Option {
 
   bool is_flag() const { return std::holds_alternative<bool*>(targets.front()); }
   bool is_list() const;
+  /// The key in JSON and config files: '_' for '-'; of a positional argument, the part before the first '.'.
+  std::string key() const;
   /// The name of the value in help: the metavar, or one that follows from the type ("N", "X", "TEXT", "WORD").
   std::string value_name() const;
   /// Sets every target. Throws std::invalid_argument naming the option, the text and the rule.
@@ -91,6 +93,9 @@ class OptionList {
     });
   }
 
+  /// Moves options of one struct to another heading of help. Throws std::logic_error for a name that is not there.
+  void regroup(std::string_view group, const std::vector<std::string_view>& names);
+
   /// Adds a positional argument. `name` is how help shows it.
   void argument(std::string_view name, std::string& target, std::string_view help, bool required = true);
   /// A positional argument that is one of a few words.
@@ -108,7 +113,10 @@ class OptionList {
   /// Names of the options (positional arguments left out), for "did you mean".
   std::vector<std::string> names() const;
 
-  /// The effective values, keys with '_' for '-'; positional arguments under their names.
+  /// The headings in the order of their first option.
+  std::vector<std::string> groups() const;
+
+  /// The effective values under their keys.
   nlohmann::ordered_json json() const;
 
  private:

@@ -1,0 +1,60 @@
+// The program `clearway`: find the command, run it, turn every failure into one line and an exit code.
+#include <algorithm>
+#include <new>
+
+#include "command_line.hpp"
+#include "help.hpp"
+#include "registry.hpp"
+
+namespace {
+
+using namespace clearway::cli;
+
+ExitCode run(const std::vector<std::string>& words, std::string& who) {
+  const auto commands = all_commands();
+  CommonOptions common;
+  Invocation invocation = parse_command_line(words, commands, common, who);
+  Console console(invocation.command != nullptr ? std::string(invocation.command->name()) : "", common.quiet,
+                  common.color);
+  if (invocation.version) {
+    console.print(version_text());
+    return ExitCode::success;
+  }
+  if (invocation.help) {
+    console.print(invocation.command != nullptr ? command_help(*invocation.command, invocation.options, console)
+                                                : overview_help(commands, console));
+    return ExitCode::success;
+  }
+  if (invocation.command == nullptr) {
+    console.note(overview_help(commands, Console("", false, ColorMode::never)));
+    return ExitCode::usage;
+  }
+  Context context{common, invocation.options, console};
+  return invocation.command->run(context);
+}
+
+/// One line on standard error, whatever the message holds.
+ExitCode fail(const std::string& who, std::string message, ExitCode code) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  fmt::print(stderr, "{}: {}\n", who, message);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string who = "clearway";
+  ExitCode code = ExitCode::failure;
+  try {
+    code = run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc), who);
+  } catch (const Interrupted& error) {
+    code = fail(who, error.what(), ExitCode::interrupted);
+  } catch (const std::invalid_argument& error) {
+    code = fail(who, error.what(), ExitCode::usage);
+  } catch (const std::bad_alloc&) {
+    code = fail(who, "out of memory", ExitCode::failure);
+  } catch (const std::exception& error) {
+    code = fail(who, error.what(), ExitCode::failure);
+  }
+  return static_cast<int>(code);
+}

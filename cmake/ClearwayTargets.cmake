@@ -57,8 +57,8 @@ function(clearway_test name)
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(tests_threads ${name})
   endif()
-  # gtest_discover_tests hands properties on as text, in which a plain semicolon would end the value.
-  string(REPLACE ";" "\\;" labels "${ARG_LABELS}")
+  # gtest_discover_tests cannot pass a list: several labels become one, "fast-threads", and ctest -L takes a pattern.
+  list(JOIN ARG_LABELS "-" labels)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 

@@ -108,7 +108,7 @@ struct FitOptions {
     field("tolerance", self.tolerance, OptionInfo{.help = "convergence: largest mean score in standardised units", .minimum = 0, .above_minimum = true});
     field("acceleration", self.acceleration, OptionInfo{.help = "acceleration of EM", .off = "none", .source = "Varadhan and Roland 2008"});
     field("newton", self.newton, OptionInfo{.help = "finish with Newton's method on the observed information", .off = "false"});
-    field("sigma-floor", self.sigma_floor, OptionInfo{.help = "smallest noise level, relative to the standard deviation of the response", .minimum = 0, .above_minimum = true, .maximum = 1});
+    field("sigma-floor", self.sigma_floor, OptionInfo{.help = "smallest noise level, relative to the standard deviation of the response", .minimum = 0, .maximum = 1, .above_minimum = true});
     field("keep-degenerate", self.keep_degenerate, OptionInfo{.help = "let a solution with an expert at the noise floor win", .off = "false"});
     field("gate-ridge", self.gate_ridge, OptionInfo{.help = "ridge penalty on standardised gate coefficients, per row", .minimum = 0, .off = "0"});
     field("separation-ridge", self.separation_ridge, OptionInfo{.help = "ridge penalty used when the gate separates the data", .minimum = 0, .off = "0"});

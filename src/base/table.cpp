@@ -21,4 +21,11 @@ const Column& Table::column(std::string_view name) const {
              did_you_mean(name, names), short_list(names));
 }
 
+std::string Table::place(std::size_t row, const Column& column) const {
+  const auto position = static_cast<std::size_t>(&column - columns.data()) + 1;
+  const bool has_lines = row < first_line.size();
+  return fmt::format("{}: {} {}, column {} ('{}')", source.empty() ? "table" : source, has_lines ? "line" : "row",
+                     has_lines ? first_line[row] : row + 1, position, column.name);
+}
+
 }  // namespace clearway

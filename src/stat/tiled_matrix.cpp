@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "clearway/base/errors.hpp"
+
 namespace clearway {
 
 namespace {
@@ -21,29 +23,29 @@ void TiledMatrix::allocate(Eigen::Index rows, Eigen::Index cols) {
   if (rows % kTile != 0) std::fill_n(data_.get() + (tiles() - 1) * cols * kTile, cols * kTile, 0.0);
 }
 
-TiledMatrix::TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones) {
+template <class Value>
+void TiledMatrix::fill(bool leading_ones, const Value& value) {
   const Eigen::Index first = leading_ones ? 1 : 0;
-  allocate(matrix.rows(), matrix.cols() + first);
   for (Eigen::Index t = 0; t < tiles(); ++t) {
     const Eigen::Index row = t * kTile;
     const Eigen::Index count = std::min(kTile, rows_ - row);
     double* out = data_.get() + t * cols_ * kTile;
     if (leading_ones) std::fill_n(out, count, 1.0);
     for (Eigen::Index j = first; j < cols_; ++j)
-      std::copy_n(matrix.data() + (j - first) * matrix.outerStride() + row, count, out + j * kTile);
+      for (Eigen::Index i = 0; i < count; ++i) out[j * kTile + i] = value(row + i, j - first);
   }
 }
 
-TiledMatrix::TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones, const Vector& centre, const Vector& scale)
-    : TiledMatrix(matrix, leading_ones) {
-  const Eigen::Index first = leading_ones ? 1 : 0;
-  for (Eigen::Index t = 0; t < tiles(); ++t) {
-    double* out = data_.get() + t * cols_ * kTile;
-    const Eigen::Index count = std::min(kTile, rows_ - t * kTile);
-    for (Eigen::Index j = first; j < cols_; ++j)
-      for (Eigen::Index i = 0; i < count; ++i)
-        out[j * kTile + i] = (out[j * kTile + i] - centre(j - first)) / scale(j - first);
-  }
+TiledMatrix::TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones) {
+  allocate(matrix.rows(), matrix.cols() + (leading_ones ? 1 : 0));
+  fill(leading_ones, [&](Eigen::Index i, Eigen::Index j) { return matrix(i, j); });
+}
+
+TiledMatrix::TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones, const Vector& centre, const Vector& scale) {
+  if (centre.size() != matrix.cols() || scale.size() != matrix.cols())
+    user_error("centre and scale must have {} elements, not {} and {}", matrix.cols(), centre.size(), scale.size());
+  allocate(matrix.rows(), matrix.cols() + (leading_ones ? 1 : 0));
+  fill(leading_ones, [&](Eigen::Index i, Eigen::Index j) { return (matrix(i, j) - centre(j)) / scale(j); });
 }
 
 Matrix TiledMatrix::to_matrix() const {

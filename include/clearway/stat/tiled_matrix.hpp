@@ -18,11 +18,10 @@ class TiledMatrix {
   static constexpr Eigen::Index kTile = 16;  ///< rows per tile: two AVX-512 registers, four of AVX2
 
   TiledMatrix() = default;
-  /// Copies `matrix` (n x d; a vector is n x 1); with `leading_ones` a column of ones comes first (then cols() is d +
-  /// 1).
+  /// Copies `matrix` (n x d; a vector is n x 1); with `leading_ones` a column of ones comes first, cols() is d + 1.
   explicit TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones = false);
-
   /// The same for (matrix - centre) / scale, column by column: standardises without a second copy of the data.
+  /// Throws std::invalid_argument when centre and scale do not have d elements.
   TiledMatrix(const ConstMatrixRef& matrix, bool leading_ones, const Vector& centre, const Vector& scale);
 
   Eigen::Index rows() const { return rows_; }
@@ -36,6 +35,8 @@ class TiledMatrix {
 
  private:
   void allocate(Eigen::Index rows, Eigen::Index cols);
+  template <class Value>
+  void fill(bool leading_ones, const Value& value);
 
   struct Free {
     void operator()(double* pointer) const;

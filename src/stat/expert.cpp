@@ -1,0 +1,438 @@
+#include "clearway/stat/expert.hpp"
+
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <boost/math/special_functions/beta.hpp>
+#include <boost/math/special_functions/gamma.hpp>
+#include <cmath>
+#include <limits>
+
+#include "clearway/base/errors.hpp"
+#include "expert_updates.hpp"
+#include "response_family.hpp"
+
+namespace clearway {
+namespace {
+
+using Eigen::Index;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLogTwoPi = 1.83787706640934548356;
+
+int slopes_of(const ExpertSpec& spec, int inputs) { return spec.kind == ExpertKind::constant ? 0 : inputs; }
+
+int covariance_size(const ExpertSpec& spec, int m) {
+  return spec.covariance == CovarianceKind::full ? m * (m + 1) / 2 : m;
+}
+
+Index parameter_count(const ExpertSpec& spec, int d, int m, int classes) {
+  const int p = 1 + slopes_of(spec, d);
+  if (spec.kind == ExpertKind::multinomial) return static_cast<Index>(classes - 1) * p;
+  if (spec.kind == ExpertKind::network) return static_cast<Index>(spec.hidden) * (d + 2) + 2;
+  if (m > 1) return static_cast<Index>(m) * p + covariance_size(spec, m);
+  return p + detail::extra_count(spec.kind);
+}
+
+// Lower Cholesky factor of the noise covariance of a vector response, from its packed form.
+Matrix unpack_covariance_factor(const ExpertSpec& spec, const double* packed, int m) {
+  Matrix factor = Matrix::Zero(m, m);
+  for (int j = 0; j < m; ++j) {
+    factor(j, j) = std::exp(*packed++);
+    if (spec.covariance == CovarianceKind::full)
+      for (int i = j + 1; i < m; ++i) factor(i, j) = *packed++;
+  }
+  return factor;
+}
+
+double normal_cdf(double z) { return 0.5 * std::erfc(-z * 0.70710678118654752440); }
+
+}  // namespace
+
+void Data::check(ExpertKind kind) const {
+  const Index n = response.rows();
+  if (n == 0 || response.cols() == 0) user_error("there are no rows to work on");
+  if (expert_inputs.rows() != n) user_error("expert inputs have {} rows, the response has {}", expert_inputs.rows(), n);
+  if (gate_inputs.rows() != n) user_error("gate inputs have {} rows, the response has {}", gate_inputs.rows(), n);
+  const auto finite = [](const Matrix& a, const char* what) {
+    for (Index j = 0; j < a.cols(); ++j)
+      for (Index i = 0; i < a.rows(); ++i)
+        if (!std::isfinite(a(i, j))) user_error("{} row {}, column {} is {}", what, i + 1, j + 1, a(i, j));
+  };
+  finite(expert_inputs, "expert inputs:");
+  finite(gate_inputs, "gate inputs:");
+  finite(response, "response:");
+  if (weights.size() != 0) {
+    if (weights.size() != n) user_error("there are {} weights for {} rows", weights.size(), n);
+    if (!weights.allFinite() || (weights.array() < 0).any()) user_error("weights must be finite and not negative");
+    if (!(weights.sum() > 0)) user_error("at least one weight must be positive");
+  }
+  if (offset.size() != 0) {
+    if (offset.size() != n) user_error("there are {} offsets for {} rows", offset.size(), n);
+    if (!offset.allFinite()) user_error("offsets must be finite");
+    if (kind == ExpertKind::multinomial || kind == ExpertKind::network || response.cols() > 1)
+      user_error("an offset needs experts with one linear predictor, not {}", enum_name(kind));
+  }
+  if (response.cols() > 1 && kind != ExpertKind::linear && kind != ExpertKind::constant)
+    user_error("a vector response ({} columns) needs linear or constant experts, not {}", response.cols(),
+               enum_name(kind));
+  if (kind == ExpertKind::binomial) {
+    if (trials.size() != n) user_error("binomial experts need the number of trials of every row");
+    for (Index i = 0; i < n; ++i)
+      if (!(trials(i) >= 1) || trials(i) != std::floor(trials(i)))
+        user_error("row {}: trials must be a whole number of at least 1, not {}", i + 1, trials(i));
+  }
+  for (Index i = 0; i < n; ++i) {
+    const double y = response(i, 0);
+    switch (kind) {
+      case ExpertKind::poisson:
+        if (y < 0 || y != std::floor(y)) user_error("row {}: a count must be 0, 1, 2, ..., not {}", i + 1, y);
+        break;
+      case ExpertKind::bernoulli:
+        if (y != 0 && y != 1) user_error("row {}: a bernoulli response must be 0 or 1, not {}", i + 1, y);
+        break;
+      case ExpertKind::binomial:
+        if (y < 0 || y > trials(i) || y != std::floor(y))
+          user_error("row {}: successes must be a whole number from 0 to {}, not {}", i + 1, trials(i), y);
+        break;
+      case ExpertKind::gamma:
+        if (!(y > 0)) user_error("row {}: a gamma response must be positive, not {}", i + 1, y);
+        break;
+      case ExpertKind::multinomial:
+        if (y < 0 || y >= classes || y != std::floor(y))
+          user_error("row {}: a class number must be 0 to {}, not {}", i + 1, classes - 1, y);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+Data Data::subset(const std::vector<Index>& rows) const {
+  Data d;
+  const auto n = static_cast<Index>(rows.size());
+  d.expert_inputs.resize(n, expert_inputs.cols());
+  d.gate_inputs.resize(n, gate_inputs.cols());
+  d.response.resize(n, response.cols());
+  if (weights.size()) d.weights.resize(n);
+  if (trials.size()) d.trials.resize(n);
+  if (offset.size()) d.offset.resize(n);
+  d.classes = classes;
+  for (Index i = 0; i < n; ++i) {
+    const Index t = rows[static_cast<std::size_t>(i)];
+    d.expert_inputs.row(i) = expert_inputs.row(t);
+    d.gate_inputs.row(i) = gate_inputs.row(t);
+    d.response.row(i) = response.row(t);
+    if (weights.size()) d.weights(i) = weights(t);
+    if (trials.size()) d.trials(i) = trials(t);
+    if (offset.size()) d.offset(i) = offset(t);
+  }
+  return d;
+}
+
+Expert::Expert(ExpertSpec spec, int inputs, int responses, int classes)
+    : spec_(spec), inputs_(inputs), responses_(responses), classes_(classes) {
+  if (inputs < 0) user_error("an expert cannot have {} inputs", inputs);
+  if (responses < 1) user_error("an expert needs at least 1 response, not {}", responses);
+  if (responses > 1 && spec.kind != ExpertKind::linear && spec.kind != ExpertKind::constant)
+    user_error("a vector response needs linear or constant experts, not {}", enum_name(spec.kind));
+  if (spec.kind == ExpertKind::multinomial && classes < 2)
+    user_error("multinomial experts need at least 2 classes, not {}", classes);
+  parameters_ = Vector::Zero(parameter_count(spec, inputs, responses, classes));
+}
+
+int Expert::degrees_of_freedom() const {
+  int df = static_cast<int>(parameters_.size());
+  if (has_sigma() && spec_.variance == VarianceKind::shared) --df;
+  return df;
+}
+
+bool Expert::has_sigma() const {
+  switch (spec_.kind) {
+    case ExpertKind::poisson:
+    case ExpertKind::bernoulli:
+    case ExpertKind::binomial:
+    case ExpertKind::multinomial:
+    case ExpertKind::gamma:
+      return false;
+    default:
+      return responses_ == 1;
+  }
+}
+
+namespace {
+Index sigma_index(const Expert& expert) {
+  return expert.parameters().size() - (expert.spec().kind == ExpertKind::student_t ? 2 : 1);
+}
+}  // namespace
+
+double Expert::sigma() const { return has_sigma() ? std::exp(parameters_(sigma_index(*this))) : kNan; }
+
+void Expert::set_sigma(double sigma) {
+  if (!has_sigma()) throw std::logic_error("this kind of expert has no sigma");
+  parameters_(sigma_index(*this)) = std::log(sigma);
+}
+
+Matrix Expert::covariance() const {
+  if (responses_ == 1) return Matrix::Constant(1, 1, has_sigma() ? sigma() * sigma() : kNan);
+  const int at = responses_ * (1 + slopes_of(spec_, inputs_));
+  const Matrix factor = unpack_covariance_factor(spec_, parameters_.data() + at, responses_);
+  return factor * factor.transpose();
+}
+
+namespace detail {
+
+Vector linear_predictor(const Expert& expert, const ConstMatrixRef& x, const ConstVectorRef& offset) {
+  const int d = slope_count(expert);
+  Vector eta = Vector::Constant(x.rows(), expert.parameters()(0));
+  if (d > 0) eta.noalias() += x * expert.parameters().segment(1, d);
+  if (offset.size() != 0) eta += offset;
+  return eta;
+}
+
+// Hidden layer of a network expert: n x h, tanh applied.
+Matrix hidden_layer(const Expert& expert, const ConstMatrixRef& x) {
+  const int d = expert.inputs(), h = expert.spec().hidden;
+  Matrix hidden(x.rows(), h);
+  for (int j = 0; j < h; ++j) {
+    const auto w = expert.parameters().segment(static_cast<Index>(j) * (d + 1), d + 1);
+    hidden.col(j) = ((x * w.tail(d)).array() + w(0)).tanh();
+  }
+  return hidden;
+}
+
+// Log-probabilities of the classes: n x c.
+Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x) {
+  const int p = 1 + expert.inputs(), c = expert.classes();
+  Matrix eta = Matrix::Zero(x.rows(), c);
+  for (int s = 0; s + 1 < c; ++s) {
+    const auto b = expert.parameters().segment(static_cast<Index>(s) * p, p);
+    eta.col(s) = ((x * b.tail(p - 1)).array() + b(0)).matrix();
+  }
+  eta.colwise() -= eta.rowwise().maxCoeff().eval();
+  eta.colwise() -= eta.array().exp().rowwise().sum().log().matrix().eval();
+  return eta;
+}
+
+// Mean of every response of a linear or constant expert: n x m.
+Matrix vector_mean(const Expert& expert, const ConstMatrixRef& x) {
+  const int d = slope_count(expert), m = expert.responses();
+  Matrix mean(x.rows(), m);
+  for (int j = 0; j < m; ++j) {
+    const auto b = expert.parameters().segment(static_cast<Index>(j) * (1 + d), 1 + d);
+    mean.col(j).setConstant(b(0));
+    if (d > 0) mean.col(j).noalias() += x * b.tail(d);
+  }
+  return mean;
+}
+
+}  // namespace detail
+
+Vector Expert::log_density(const Data& data) const {
+  const Index n = data.rows();
+  Vector result(n);
+  if (spec_.kind == ExpertKind::multinomial) {
+    const Matrix logp = detail::class_log_probabilities(*this, data.expert_inputs);
+    for (Index i = 0; i < n; ++i) result(i) = logp(i, static_cast<Index>(data.response(i, 0)));
+    return result;
+  }
+  if (responses_ > 1) {
+    const int at = responses_ * (1 + slopes_of(spec_, inputs_));
+    const Matrix factor = unpack_covariance_factor(spec_, parameters_.data() + at, responses_);
+    Matrix residual = (data.response - detail::vector_mean(*this, data.expert_inputs)).transpose();
+    factor.triangularView<Eigen::Lower>().solveInPlace(residual);
+    const double constant = -0.5 * responses_ * kLogTwoPi - factor.diagonal().array().log().sum();
+    return (constant - 0.5 * residual.colwise().squaredNorm().transpose().array()).matrix();
+  }
+  if (spec_.kind == ExpertKind::network) {
+    const Vector mean_value = mean(data.expert_inputs, Vector(), Vector());
+    const double s = parameters_(parameters_.size() - 1);
+    return (-0.5 * ((data.response.col(0) - mean_value) * std::exp(-s)).array().square() - s - 0.5 * kLogTwoPi)
+        .matrix();
+  }
+  const Vector eta = detail::linear_predictor(*this, data.expert_inputs, data.offset);
+  if (spec_.kind == ExpertKind::linear || spec_.kind == ExpertKind::constant) {
+    const double s = parameters_(parameters_.size() - 1);
+    return (-0.5 * ((data.response.col(0) - eta) * std::exp(-s)).array().square() - s - 0.5 * kLogTwoPi).matrix();
+  }
+  const double* extra = parameters_.data() + parameters_.size() - detail::extra_count(spec_.kind);
+  for (Index i = 0; i < n; ++i)
+    result(i) = detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra,
+                                          data.trials.size() ? data.trials(i) : 1.0)
+                    .value;
+  return result;
+}
+
+Matrix Expert::mean(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const {
+  if (x.cols() != inputs_) user_error("the expert was made for {} inputs, not {}", inputs_, x.cols());
+  if (spec_.kind == ExpertKind::multinomial) return detail::class_log_probabilities(*this, x).array().exp();
+  if (responses_ > 1) return detail::vector_mean(*this, x);
+  if (spec_.kind == ExpertKind::network) {
+    const int h = spec_.hidden;
+    const auto out = parameters_.segment(static_cast<Index>(h) * (inputs_ + 1), h + 1);
+    return ((detail::hidden_layer(*this, x) * out.tail(h)).array() + out(0)).matrix();
+  }
+  Vector eta = detail::linear_predictor(*this, x, offset);
+  for (Index i = 0; i < eta.size(); ++i) eta(i) = detail::family_mean(spec_, eta(i), trials.size() ? trials(i) : 1.0);
+  return eta;
+}
+
+Vector Expert::variance(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const {
+  if (responses_ > 1 || spec_.kind == ExpertKind::multinomial) return Vector::Constant(x.rows(), kNan);
+  const Vector mu = mean(x, trials, offset);
+  switch (spec_.kind) {
+    case ExpertKind::poisson:
+      return mu;
+    case ExpertKind::bernoulli:
+    case ExpertKind::binomial: {
+      const Vector size = trials.size() ? Vector(trials) : Vector::Ones(x.rows());
+      return (mu.array() * (1 - mu.array() / size.array())).matrix();
+    }
+    case ExpertKind::gamma:
+      return (mu.array().square() * std::exp(-parameters_(parameters_.size() - 1))).matrix();
+    case ExpertKind::student_t: {
+      const double nu = std::exp(parameters_(parameters_.size() - 1));
+      const double value = nu > 2 ? sigma() * sigma() * nu / (nu - 2) : std::numeric_limits<double>::infinity();
+      return Vector::Constant(x.rows(), value);
+    }
+    default:
+      return Vector::Constant(x.rows(), sigma() * sigma());
+  }
+}
+
+Vector Expert::distribution(const ConstVectorRef& y, const ConstMatrixRef& x, const ConstVectorRef& trials,
+                            const ConstVectorRef& offset) const {
+  if (responses_ > 1 || spec_.kind == ExpertKind::multinomial)
+    user_error("{} experts have no one-dimensional distribution function", enum_name(spec_.kind));
+  const Vector mu = mean(x, trials, offset);
+  Vector p(y.size());
+  for (Index i = 0; i < y.size(); ++i) {
+    const double size = trials.size() ? trials(i) : 1.0;
+    switch (spec_.kind) {
+      case ExpertKind::poisson:
+        p(i) = y(i) < 0 ? 0 : (mu(i) > 0 ? boost::math::gamma_q(std::floor(y(i)) + 1, mu(i)) : 1);
+        break;
+      case ExpertKind::bernoulli:
+      case ExpertKind::binomial: {
+        const double k = std::floor(y(i));
+        const double probability = std::clamp(mu(i) / size, 0.0, 1.0);
+        p(i) = k < 0 ? 0 : k >= size ? 1 : boost::math::ibetac(k + 1, size - k, probability);
+        break;
+      }
+      case ExpertKind::gamma: {
+        const double shape = std::exp(parameters_(parameters_.size() - 1));
+        p(i) = y(i) <= 0 ? 0 : boost::math::gamma_p(shape, shape * y(i) / mu(i));
+        break;
+      }
+      case ExpertKind::student_t: {
+        const double nu = std::exp(parameters_(parameters_.size() - 1));
+        p(i) = boost::math::cdf(boost::math::students_t(nu), (y(i) - mu(i)) / sigma());
+        break;
+      }
+      default:
+        p(i) = normal_cdf((y(i) - mu(i)) / sigma());
+    }
+  }
+  return p;
+}
+
+bool Expert::response_may_be_scaled() const {
+  switch (spec_.kind) {
+    case ExpertKind::linear:
+    case ExpertKind::constant:
+    case ExpertKind::student_t:
+    case ExpertKind::network:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Expert Expert::on_raw_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
+                            const Vector& y_scale) const {
+  const int d = inputs_;
+  if (x_centre.size() != d || x_scale.size() != d) user_error("the scale of an expert needs {} numbers", d);
+  Expert raw = *this;
+  const bool scaled = response_may_be_scaled();
+  const auto move = [&](auto coefficients, double centre, double scale) {  // [intercept, slopes]
+    if (coefficients.size() > 1) {
+      coefficients.tail(d) = coefficients.tail(d).cwiseQuotient(x_scale).eval();
+      coefficients(0) -= coefficients.tail(d).dot(x_centre);
+    }
+    coefficients *= scale;
+    coefficients(0) += centre;
+  };
+  Vector& theta = raw.parameters_;
+  if (spec_.kind == ExpertKind::multinomial) {
+    for (int s = 0; s + 1 < classes_; ++s) move(theta.segment(static_cast<Index>(s) * (1 + d), 1 + d), 0.0, 1.0);
+    return raw;
+  }
+  if (spec_.kind == ExpertKind::network) {
+    const int h = spec_.hidden;
+    for (int j = 0; j < h; ++j) move(theta.segment(static_cast<Index>(j) * (1 + d), 1 + d), 0.0, 1.0);
+    theta.segment(static_cast<Index>(h) * (1 + d), h + 1) *= y_scale(0);
+    theta(static_cast<Index>(h) * (1 + d)) += y_centre(0);
+    theta(theta.size() - 1) += std::log(y_scale(0));
+    return raw;
+  }
+  const int p = 1 + slopes_of(spec_, d);
+  for (int j = 0; j < responses_; ++j)
+    move(theta.segment(static_cast<Index>(j) * p, p), scaled ? y_centre(j) : 0.0, scaled ? y_scale(j) : 1.0);
+  if (!scaled) return raw;
+  if (responses_ == 1) {
+    theta(sigma_index(*this)) += std::log(y_scale(0));
+  } else {
+    double* packed = theta.data() + static_cast<Index>(responses_) * p;
+    for (int j = 0; j < responses_; ++j) {
+      *packed++ += std::log(y_scale(j));
+      if (spec_.covariance == CovarianceKind::full)
+        for (int i = j + 1; i < responses_; ++i) *packed++ *= y_scale(i);
+    }
+  }
+  return raw;
+}
+
+Expert Expert::on_standard_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
+                                 const Vector& y_scale) const {
+  return on_raw_scale(-x_centre.cwiseQuotient(x_scale), x_scale.cwiseInverse(), -y_centre.cwiseQuotient(y_scale),
+                      y_scale.cwiseInverse());
+}
+
+std::vector<std::string> Expert::parameter_names(const std::vector<std::string>& input_names,
+                                                 const std::vector<std::string>& response_names) const {
+  if (static_cast<int>(input_names.size()) != inputs_) user_error("the expert needs {} input names", inputs_);
+  std::vector<std::string> names;
+  const auto coefficients = [&](const std::string& prefix) {
+    names.push_back(prefix + "(intercept)");
+    if (spec_.kind != ExpertKind::constant)
+      for (const auto& name : input_names) names.push_back(prefix + name);
+  };
+  const auto response_name = [&](int j) {
+    return static_cast<std::size_t>(j) < response_names.size() ? response_names[static_cast<std::size_t>(j)]
+                                                               : fmt::format("y{}", j + 1);
+  };
+  if (spec_.kind == ExpertKind::multinomial) {
+    for (int s = 0; s + 1 < classes_; ++s) coefficients(response_name(s) + ": ");
+  } else if (spec_.kind == ExpertKind::network) {
+    for (int j = 0; j < spec_.hidden; ++j) coefficients(fmt::format("hidden {}: ", j + 1));
+    names.push_back("output: (intercept)");
+    for (int j = 0; j < spec_.hidden; ++j) names.push_back(fmt::format("output: hidden {}", j + 1));
+    names.push_back("log(sigma)");
+  } else if (responses_ > 1) {
+    for (int j = 0; j < responses_; ++j) coefficients(response_name(j) + ": ");
+    for (int j = 0; j < responses_; ++j) {
+      names.push_back("log covariance factor " + response_name(j));
+      if (spec_.covariance == CovarianceKind::full)
+        for (int i = j + 1; i < responses_; ++i)
+          names.push_back("covariance factor " + response_name(i) + ", " + response_name(j));
+    }
+  } else {
+    coefficients("");
+    if (spec_.kind == ExpertKind::gamma)
+      names.push_back("log(shape)");
+    else if (has_sigma())
+      names.push_back("log(sigma)");
+    if (spec_.kind == ExpertKind::student_t) names.push_back("log(nu)");
+  }
+  return names;
+}
+
+}  // namespace clearway

@@ -1,0 +1,43 @@
+// M-steps and score rows of single experts: what the general engine needs to know of each kind.
+#pragma once
+
+#include <vector>
+
+#include "clearway/stat/mixture_model.hpp"
+
+namespace clearway::detail {
+
+/// Linear predictor b + a'x + offset of a single-index expert: n.
+Vector linear_predictor(const Expert& expert, const ConstMatrixRef& x, const ConstVectorRef& offset);
+/// tanh layer of a network expert: n x h.
+Matrix hidden_layer(const Expert& expert, const ConstMatrixRef& x);
+/// Log class probabilities of a multinomial expert: n x c.
+Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x);
+/// Means of a vector response: n x m.
+Matrix vector_mean(const Expert& expert, const ConstMatrixRef& x);
+/// Number of slopes (0 for constant experts).
+int slope_count(const Expert& expert);
+
+/// d log f(y_t) / d theta for every row: n x parameters.
+Matrix expert_score_rows(const Expert& expert, const Data& data);
+/// Whether expert_hessian() is available in closed form.
+bool has_closed_hessian(const Expert& expert);
+/// sum_t r_t d2 log f(y_t) / d theta2.
+Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorRef& r);
+
+/// Raises sum_t r_t log f(y_t) over the data, given in blocks of rows (r in data order); never lowers it beyond
+/// rounding. Closed form where there is one, else `newton_steps` damped Newton steps. Noise levels stay at or above
+/// `sigma_floor`. An expert whose weights sum to less than its number of coefficients is left as it is.
+void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor,
+                   int newton_steps);
+
+/// Weighted residual sum of squares of a kind with sigma, and the weight: for a noise level shared by all experts.
+struct ResidualSum {
+  double squares = 0, weight = 0;
+};
+ResidualSum residual_sum(const Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r);
+
+/// Solves a symmetric positive semi-definite system; near-singular directions get (nearly) minimum-norm answers.
+Vector solve_semidefinite(const Matrix& a, const Vector& b);
+
+}  // namespace clearway::detail

@@ -1,0 +1,168 @@
+#include "response_family.hpp"
+
+#include <boost/math/special_functions/digamma.hpp>
+#include <boost/math/special_functions/trigamma.hpp>
+
+namespace clearway::detail {
+
+namespace {
+constexpr double kHalfLogTwoPi = 0.91893853320467274178;
+constexpr double kLogPi = 1.14472988584940017414;
+
+double log1p_exp(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+
+// log Gamma((nu+1)/2) - log Gamma(nu/2) and its first two derivatives in nu. Differences of large log-gammas cancel, so
+// from nu = 1000 on the asymptotic series is used (DLMF 5.11; the first left-out term is below 1e-17).
+struct GammaRatio {
+  double value, first, second;
+};
+GammaRatio half_step_gamma_ratio(double nu) {
+  if (nu < 1000)
+    return {log_gamma((nu + 1) / 2) - log_gamma(nu / 2), 0.5 * (digamma((nu + 1) / 2) - digamma(nu / 2)),
+            0.25 * (trigamma((nu + 1) / 2) - trigamma(nu / 2))};
+  const double i = 1 / nu;
+  return {0.5 * std::log(nu / 2) - 0.25 * i + i * i * i / 24, 0.5 * i + 0.25 * i * i - 0.125 * i * i * i * i,
+          -0.5 * i * i - 0.5 * i * i * i + 0.5 * i * i * i * i * i};
+}
+
+double logistic(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+}  // namespace
+
+// std::lgamma writes the global signgam, which is a data race between threads; lgamma_r does not.
+double log_gamma(double x) {
+  int sign = 0;
+  return ::lgamma_r(x, &sign);
+}
+double digamma(double x) { return boost::math::digamma(x); }
+double trigamma(double x) { return boost::math::trigamma(x); }
+
+int extra_count(ExpertKind kind) {
+  switch (kind) {
+    case ExpertKind::poisson:
+    case ExpertKind::bernoulli:
+    case ExpertKind::binomial:
+    case ExpertKind::multinomial:
+      return 0;
+    case ExpertKind::student_t:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+bool is_single_index(ExpertKind kind) { return kind != ExpertKind::network && kind != ExpertKind::multinomial; }
+
+LinkValue link_value(const ExpertSpec& spec, double eta) {
+  switch (spec.kind) {
+    case ExpertKind::sigmoid: {
+      const double p = logistic(eta);
+      return {p, p * (1 - p), p * (1 - p) * (1 - 2 * p)};
+    }
+    case ExpertKind::tanh: {
+      const double t = std::tanh(eta);
+      return {t, 1 - t * t, -2 * t * (1 - t * t)};
+    }
+    case ExpertKind::relu:
+      return eta > 0 ? LinkValue{eta, 1, 0} : LinkValue{0, 0, 0};
+    case ExpertKind::leaky_relu:
+      return eta > 0 ? LinkValue{eta, 1, 0} : LinkValue{spec.leak * eta, spec.leak, 0};
+    case ExpertKind::polynomial: {
+      const int p = spec.degree;
+      const double power2 = p >= 2 ? std::pow(eta, p - 2) : 0;
+      const double power1 = p >= 2 ? power2 * eta : 1;
+      return {power1 * eta, p * power1, p * (p - 1) * power2};
+    }
+    default:
+      return {eta, 1, 0};
+  }
+}
+
+double family_mean(const ExpertSpec& spec, double eta, double trials) {
+  switch (spec.kind) {
+    case ExpertKind::poisson:
+    case ExpertKind::gamma:
+      return std::exp(eta);
+    case ExpertKind::bernoulli:
+    case ExpertKind::binomial:
+      return trials * logistic(eta);
+    default:
+      return link_value(spec, eta).g;
+  }
+}
+
+PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials) {
+  PointDerivatives d;
+  switch (spec.kind) {
+    case ExpertKind::poisson: {
+      const double mean = std::exp(eta);
+      d.value = y * eta - mean - log_gamma(y + 1);
+      d.eta = y - mean;
+      d.eta_eta = -mean;
+      d.information = mean;
+      return d;
+    }
+    case ExpertKind::bernoulli:
+    case ExpertKind::binomial: {
+      const double p = logistic(eta);
+      d.value = y * eta - trials * log1p_exp(eta);
+      if (trials > 1) d.value += log_gamma(trials + 1) - log_gamma(y + 1) - log_gamma(trials - y + 1);
+      d.eta = y - trials * p;
+      d.information = trials * p * (1 - p);
+      d.eta_eta = -d.information;
+      return d;
+    }
+    case ExpertKind::gamma: {
+      const double a = std::exp(extra[0]);
+      const double ratio = y * std::exp(-eta);
+      const double q = extra[0] + 1 - eta - digamma(a) + std::log(y) - ratio;
+      d.value = a * extra[0] - a * eta - log_gamma(a) + (a - 1) * std::log(y) - a * ratio;
+      d.eta = a * (ratio - 1);
+      d.eta_eta = -a * ratio;
+      d.information = a;
+      d.s = a * q;
+      d.s_s = a * q + a * (1 - a * trigamma(a));
+      d.eta_s = a * (ratio - 1);
+      return d;
+    }
+    case ExpertKind::student_t: {
+      const double sigma = std::exp(extra[0]);
+      const double nu = std::exp(extra[1]);
+      const double r = (y - eta) / sigma;
+      const double r2 = r * r;
+      const double t = nu + r2;
+      const double w = (nu + 1) / t;
+      const GammaRatio ratio = half_step_gamma_ratio(nu);
+      d.value = ratio.value - 0.5 * (extra[1] + kLogPi) - extra[0] -
+                0.5 * (nu + 1) * std::log1p(r2 / nu);
+      d.eta = w * r / sigma;
+      d.eta_eta = -(nu + 1) * (nu - r2) / (t * t) / (sigma * sigma);
+      d.information = (nu + 1) / (nu + 3) / (sigma * sigma);
+      d.s = w * r2 - 1;
+      d.eta_s = -2 * (nu + 1) * r * nu / (t * t) / sigma;
+      d.s_s = -2 * (nu + 1) * r2 * nu / (t * t);
+      const double first = ratio.first + 0.5 * (-1 / nu - std::log1p(r2 / nu) + (nu + 1) * r2 / (nu * t));
+      const double base = nu * t;
+      const double second = ratio.second + 0.5 * (1 / (nu * nu) + r2 / (nu * t) + r2 * (base - (nu + 1) * (2 * nu + r2)) / (base * base));
+      d.m = nu * first;
+      d.m_m = nu * first + nu * nu * second;
+      d.eta_m = nu * (r2 - 1) * r / (sigma * t * t);
+      d.s_m = nu * (r2 - 1) * r2 / (t * t);
+      return d;
+    }
+    default: {
+      const LinkValue g = link_value(spec, eta);
+      const double sigma = std::exp(extra[0]);
+      const double r = (y - g.g) / sigma;
+      d.value = -0.5 * r * r - extra[0] - kHalfLogTwoPi;
+      d.eta = r * g.first / sigma;
+      d.information = g.first * g.first / (sigma * sigma);
+      d.eta_eta = r * g.second / sigma - d.information;
+      d.s = r * r - 1;
+      d.s_s = -2 * r * r;
+      d.eta_s = -2 * r * g.first / sigma;
+      return d;
+    }
+  }
+}
+
+}  // namespace clearway::detail

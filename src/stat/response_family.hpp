@@ -1,0 +1,46 @@
+// Single-index families: one response whose density depends on the inputs through eta = b + a'x (+ offset) only, and on
+// at most two further parameters. Value and derivatives of log f(y | eta, extras), for Newton's method and information.
+//
+// The formula of each density is the one in clearway/core/experts; tests compare the derivatives with automatic
+// differentiation of it.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "clearway/core/types.hpp"
+#include "clearway/stat/specification.hpp"
+
+namespace clearway::detail {
+
+/// l = log f(y | eta, s, m) and its derivatives; s is log sigma or log shape, m is log nu (Student t).
+struct PointDerivatives {
+  double value = 0;
+  double eta = 0, eta_eta = 0;
+  double s = 0, s_s = 0, eta_s = 0;
+  double m = 0, m_m = 0, eta_m = 0, s_m = 0;
+  double information = 0;  ///< expected (or Gauss-Newton) information of eta, never negative
+};
+
+/// Number of parameters beside intercept and slopes.
+int extra_count(ExpertKind kind);
+/// True for kinds handled here (all but network, multinomial and vector responses).
+bool is_single_index(ExpertKind kind);
+
+/// Mean function g(eta) of the Gaussian kinds with first and second derivative.
+struct LinkValue {
+  double g, first, second;
+};
+LinkValue link_value(const ExpertSpec& spec, double eta);
+
+double log_gamma(double x);
+double digamma(double x);
+double trigamma(double x);
+
+/// Derivatives at one observation. `extra` points to the extra parameters; `trials` is used by binomial only.
+PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials);
+
+/// E[y | eta] (binomial: trials * p).
+double family_mean(const ExpertSpec& spec, double eta, double trials);
+
+}  // namespace clearway::detail

@@ -1,0 +1,81 @@
+#include "scaling.hpp"
+
+#include <cmath>
+
+namespace clearway::detail {
+namespace {
+
+using Eigen::Index;
+
+void moments(const Matrix& a, const Vector& weights, Vector& centre, Vector& scale) {
+  const Index d = a.cols();
+  centre = Vector::Zero(d);
+  scale = Vector::Ones(d);
+  const double total = weights.size() ? weights.sum() : static_cast<double>(a.rows());
+  for (Index j = 0; j < d; ++j) {
+    const double mean = (weights.size() ? a.col(j).dot(weights) : a.col(j).sum()) / total;
+    double squares = 0;
+    for (Index i = 0; i < a.rows(); ++i) {
+      const double e = a(i, j) - mean;
+      squares += (weights.size() ? weights(i) : 1.0) * e * e;
+    }
+    const double deviation = std::sqrt(squares / total);
+    centre(j) = mean;
+    scale(j) = deviation > 1e-12 * std::max(1e-300, std::abs(mean)) && deviation > 0 ? deviation : 1.0;
+  }
+}
+
+}  // namespace
+
+Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
+  moments(data.expert_inputs, data.weights, expert_centre, expert_scale);
+  moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
+  const GateSpec& gate = prototype.gate.spec();
+  if (gate.kind == GateKind::quadratic && !gate.linear_term) gate_centre.setZero();
+  if (prototype.experts.front().spec().kind == ExpertKind::multinomial) {
+    response_centre = Vector::Zero(1);
+    response_scale = response_deviation = Vector::Ones(1);
+    return;
+  }
+  moments(data.response, data.weights, response_centre, response_scale);
+  response_deviation = response_scale;
+  if (!prototype.experts.front().response_may_be_scaled()) {
+    response_centre.setZero();
+    response_scale.setOnes();
+  }
+}
+
+Data Scaling::standardised(const Data& data, Index begin, Index count) const {
+  Data block;
+  block.expert_inputs = (data.expert_inputs.middleRows(begin, count).rowwise() - expert_centre.transpose()) *
+                        expert_scale.cwiseInverse().asDiagonal();
+  block.gate_inputs = (data.gate_inputs.middleRows(begin, count).rowwise() - gate_centre.transpose()) *
+                      gate_scale.cwiseInverse().asDiagonal();
+  block.response = (data.response.middleRows(begin, count).rowwise() - response_centre.transpose()) *
+                   response_scale.cwiseInverse().asDiagonal();
+  if (data.weights.size()) block.weights = data.weights.segment(begin, count);
+  if (data.trials.size()) block.trials = data.trials.segment(begin, count);
+  if (data.offset.size()) block.offset = data.offset.segment(begin, count) / response_scale(0);
+  block.classes = data.classes;
+  return block;
+}
+
+MixtureModel Scaling::to_raw(const MixtureModel& model) const {
+  MixtureModel raw = model;
+  raw.gate = model.gate.on_raw_scale(gate_centre, gate_scale);
+  for (Expert& expert : raw.experts)
+    expert = expert.on_raw_scale(expert_centre, expert_scale, response_centre, response_scale);
+  raw.noise_log_density += log_jacobian();
+  return raw;
+}
+
+MixtureModel Scaling::to_standard(const MixtureModel& model) const {
+  MixtureModel standard = model;
+  standard.gate = model.gate.on_standard_scale(gate_centre, gate_scale);
+  for (Expert& expert : standard.experts)
+    expert = expert.on_standard_scale(expert_centre, expert_scale, response_centre, response_scale);
+  standard.noise_log_density -= log_jacobian();
+  return standard;
+}
+
+}  // namespace clearway::detail

@@ -1,0 +1,298 @@
+#include "starts.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/stat/spectral.hpp"
+#include "expert_updates.hpp"
+
+namespace clearway::detail {
+namespace {
+
+using Eigen::Index;
+
+// The response on the scale of the linear predictor: log counts, empirical logits, class indicators.
+Matrix linearised_response(const Data& data, ExpertKind kind) {
+  const Vector y = data.response.col(0);
+  switch (kind) {
+    case ExpertKind::poisson:
+      return (y.array() + 0.5).log();
+    case ExpertKind::gamma:
+      return y.array().log();
+    case ExpertKind::bernoulli:
+      return y;
+    case ExpertKind::binomial:
+      return ((y.array() + 0.5) / (data.trials.array() - y.array() + 0.5)).log();
+    case ExpertKind::multinomial: {
+      Matrix indicator = Matrix::Zero(y.size(), data.classes);
+      for (Index i = 0; i < y.size(); ++i) indicator(i, static_cast<Index>(y(i))) = 1;
+      return indicator;
+    }
+    default:
+      return data.response;
+  }
+}
+
+void standardise_columns(Matrix& a) {
+  for (Index j = 0; j < a.cols(); ++j) {
+    a.col(j).array() -= a.col(j).mean();
+    const double deviation = std::sqrt(a.col(j).squaredNorm() / static_cast<double>(a.rows()));
+    if (deviation > 0) a.col(j) /= deviation;
+  }
+}
+
+// Memberships 0.9 on the given expert, the rest spread: a start must not be so sure that the gate separates at once.
+Matrix soft_memberships(const std::vector<int>& expert, int k) {
+  Matrix r = Matrix::Constant(static_cast<Index>(expert.size()), k, k > 1 ? 0.1 / (k - 1) : 1.0);
+  if (k > 1)
+    for (std::size_t i = 0; i < expert.size(); ++i) r(static_cast<Index>(i), expert[i]) = 0.9;
+  return r;
+}
+
+}  // namespace
+
+StartMaker::StartMaker(const Data& standardised, const MixtureModel& prototype)
+    : data_(standardised), prototype_(prototype) {
+  response_ = linearised_response(standardised, prototype.experts.front().spec().kind);
+  if (standardised.offset.size() && response_.cols() == 1) response_.col(0) -= standardised.offset;
+  standardise_columns(response_);
+  space_.resize(response_.rows(), standardised.expert_inputs.cols() + response_.cols());
+  space_ << standardised.expert_inputs, 1.5 * response_;
+}
+
+MixtureModel StartMaker::blank(RandomStream& stream) const {
+  MixtureModel model = prototype_;
+  const Expert& first = prototype_.experts.front();
+  const ExpertKind kind = first.spec().kind;
+  const int d = slope_count(first);
+  for (Expert& expert : model.experts) {
+    Vector& theta = expert.parameters();
+    theta.setZero();
+    const double scale = 1.0 / std::sqrt(static_cast<double>(std::max(1, d)));
+    switch (kind) {
+      case ExpertKind::network: {
+        const int h = first.spec().hidden;
+        for (Index i = 0; i < static_cast<Index>(h) * (d + 1); ++i) theta(i) = 1.5 * scale * stream.normal();
+        for (Index i = static_cast<Index>(h) * (d + 1) + 1; i + 1 < theta.size(); ++i)
+          theta(i) = stream.normal() / std::sqrt(static_cast<double>(h));
+        break;
+      }
+      case ExpertKind::relu:
+      case ExpertKind::leaky_relu:
+      case ExpertKind::polynomial:  // their derivative vanishes (or is one-sided) at zero
+        theta(0) = 0.5;
+        for (int i = 1; i <= d; ++i) theta(i) = scale * stream.normal();
+        break;
+      case ExpertKind::poisson:
+      case ExpertKind::gamma: {
+        const double mean = std::max(1e-6, data_.response.col(0).mean());
+        theta(0) = std::log(mean) - (data_.offset.size() ? data_.offset.mean() : 0.0);
+        break;
+      }
+      case ExpertKind::student_t:
+        theta(theta.size() - 1) = std::log(10.0);
+        break;
+      default:
+        break;
+    }
+    if (expert.has_sigma()) {
+      const double deviation =
+          std::sqrt((data_.response.col(0).array() - data_.response.col(0).mean()).square().mean());
+      expert.set_sigma(std::max(deviation, 1e-6));
+    }
+  }
+  Gate& gate = model.gate;
+  gate.parameters().setZero();
+  const int q = gate.inputs();
+  const GateSpec& spec = gate.spec();
+  if (spec.kind == GateKind::laplace || spec.kind == GateKind::gaussian) {
+    for (int k = 0; k < gate.experts(); ++k) {  // centres at random rows: equal centres would stay equal
+      const auto row = static_cast<Index>(stream.index(static_cast<std::uint64_t>(data_.rows())));
+      gate.block(k).segment(1, q) = data_.gate_inputs.row(row).transpose();
+    }
+  } else if (spec.kind == GateKind::quadratic && spec.shape == QuadraticShape::low_rank) {
+    for (int k = 0; k < gate.experts(); ++k)
+      for (Index i = gate.block_size() - 2 * spec.rank * q; i < gate.block_size(); ++i)
+        gate.block(k)(i) = 0.3 * stream.normal();
+  }
+  return model;
+}
+
+Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
+  const int k = prototype_.expert_count();
+  const Index n = space_.rows();
+  // k-means++ seeding (Arthur and Vassilvitskii 2007), then Lloyd's iterations.
+  Matrix centre(k, space_.cols());
+  Vector distance = Vector::Constant(n, std::numeric_limits<double>::infinity());
+  for (int j = 0; j < k; ++j) {
+    Index chosen = 0;
+    if (j == 0 || !(distance.sum() > 0))
+      chosen = static_cast<Index>(stream.index(static_cast<std::uint64_t>(n)));
+    else
+      chosen = static_cast<Index>(stream.categorical(distance.data(), static_cast<std::size_t>(n)));
+    centre.row(j) = space_.row(chosen);
+    distance = distance.cwiseMin((space_.rowwise() - centre.row(j)).rowwise().squaredNorm());
+  }
+  std::vector<int> member(static_cast<std::size_t>(n), 0);
+  for (int round = 0; round < 10; ++round) {
+    Matrix score = -2 * space_ * centre.transpose();
+    score.rowwise() += centre.rowwise().squaredNorm().transpose();
+    bool moved = false;
+    for (Index i = 0; i < n; ++i) {
+      Index best = 0;
+      score.row(i).minCoeff(&best);
+      if (member[static_cast<std::size_t>(i)] != static_cast<int>(best)) {
+        member[static_cast<std::size_t>(i)] = static_cast<int>(best);
+        moved = true;
+      }
+    }
+    if (!moved) break;
+    Matrix sum = Matrix::Zero(k, space_.cols());
+    Vector count = Vector::Zero(k);
+    for (Index i = 0; i < n; ++i) {
+      sum.row(member[static_cast<std::size_t>(i)]) += space_.row(i);
+      count(member[static_cast<std::size_t>(i)]) += 1;
+    }
+    for (int j = 0; j < k; ++j)
+      if (count(j) > 0) centre.row(j) = sum.row(j) / count(j);
+  }
+  return soft_memberships(member, k);
+}
+
+Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
+  const int k = prototype_.expert_count();
+  const Index n = space_.rows(), d = data_.expert_inputs.cols(), m = response_.cols();
+  Matrix residual(n, k);
+  for (int j = 0; j < k; ++j) {
+    // Rows through which the plane goes: the nearest in (x, y) around a random row, or a handful at random.
+    std::vector<Index> rows;
+    if (local) {
+      const auto around = static_cast<Index>(stream.index(static_cast<std::uint64_t>(n)));
+      const Vector distance = (space_.rowwise() - space_.row(around)).rowwise().squaredNorm();
+      const Index count = std::min(n, std::max<Index>(2 * (d + 2), n / (6 * k)));
+      rows.resize(static_cast<std::size_t>(n));
+      std::iota(rows.begin(), rows.end(), Index{0});
+      std::nth_element(rows.begin(), rows.begin() + (count - 1), rows.end(),
+                       [&](Index a, Index b) { return distance(a) < distance(b); });
+      rows.resize(static_cast<std::size_t>(count));
+    } else {
+      const auto count = static_cast<std::size_t>(std::min(n, d + 2));
+      for (std::size_t r : stream.sample_without_replacement(static_cast<std::size_t>(n), count))
+        rows.push_back(static_cast<Index>(r));
+    }
+    const auto count = static_cast<Index>(rows.size());
+    Matrix design(count, 1 + d), target(count, m);
+    for (Index i = 0; i < count; ++i) {
+      design(i, 0) = 1;
+      design.row(i).tail(d) = data_.expert_inputs.row(rows[static_cast<std::size_t>(i)]);
+      target.row(i) = response_.row(rows[static_cast<std::size_t>(i)]);
+    }
+    Matrix gram = design.transpose() * design;
+    gram.diagonal().array() += 1e-3 * gram.trace() / static_cast<double>(1 + d);
+    const Matrix plane = gram.ldlt().solve(design.transpose() * target);
+    Matrix error = response_ - data_.expert_inputs * plane.bottomRows(d);
+    error.rowwise() -= plane.row(0);
+    residual.col(j) = error.rowwise().squaredNorm();
+  }
+  std::vector<int> member(static_cast<std::size_t>(n));
+  for (Index i = 0; i < n; ++i) {
+    Index best = 0;
+    residual.row(i).minCoeff(&best);
+    member[static_cast<std::size_t>(i)] = static_cast<int>(best);
+  }
+  return soft_memberships(member, k);
+}
+
+MixtureModel StartMaker::make(StartKind kind, EmEngine& engine, RandomStream& stream) const {
+  MixtureModel model = blank(stream);
+  const Matrix memberships = kind == StartKind::kmeans ? kmeans_memberships(stream)
+                                                       : plane_memberships(stream, kind == StartKind::planes);
+  engine.maximise(memberships, 2, model);
+  return model;
+}
+
+bool StartMaker::spectral_applies(std::string& reason) const {
+  const Expert& expert = prototype_.experts.front();
+  switch (expert.spec().kind) {
+    case ExpertKind::linear:
+    case ExpertKind::sigmoid:
+    case ExpertKind::tanh:
+    case ExpertKind::relu:
+    case ExpertKind::leaky_relu:
+      break;
+    case ExpertKind::student_t:
+      break;
+    case ExpertKind::polynomial:
+      if (expert.spec().degree % 2 == 1) break;
+      reason = "the third cross-moment of an even power is zero";
+      return false;
+    default:
+      reason = fmt::format("there is no response transform for {} experts", enum_name(expert.spec().kind));
+      return false;
+  }
+  if (expert.responses() > 1) {
+    reason = "it needs one response";
+    return false;
+  }
+  if (expert.inputs() < prototype_.expert_count()) {
+    reason = fmt::format("it needs at least as many inputs as experts ({} inputs, {} experts)", expert.inputs(),
+                         prototype_.expert_count());
+    return false;
+  }
+  if (prototype_.expert_count() < 2) {
+    reason = "one expert needs no start";
+    return false;
+  }
+  return true;
+}
+
+MixtureModel StartMaker::make_spectral(EmEngine& engine, std::uint64_t seed,
+                                       std::vector<std::string>& diagnoses) const {
+  SpectralOptions options;
+  options.experts = prototype_.expert_count();
+  options.link = prototype_.experts.front().spec();
+  if (options.link.kind == ExpertKind::student_t) options.link.kind = ExpertKind::linear;
+  options.seed = seed;
+  options.threads = 1;
+  Vector y = data_.response.col(0);
+  if (data_.offset.size()) y -= data_.offset;
+  const SpectralResult result = spectral_regressors(data_.expert_inputs, y, options);
+  diagnoses = result.diagnoses;
+  if (!result.found)
+    throw std::runtime_error(diagnoses.empty() ? "the cross-moments carry no signal" : diagnoses.front());
+  RandomStream stream(seed, 1);
+  MixtureModel model = blank(stream);
+  const double sigma = std::isfinite(result.sigma) && result.sigma > 0 ? result.sigma : 0.5;
+  for (int j = 0; j < model.expert_count(); ++j) {
+    Expert& expert = model.experts[static_cast<std::size_t>(j)];
+    expert.parameters()(0) = result.intercepts(j);
+    expert.parameters().segment(1, expert.inputs()) = result.slopes.row(j).transpose();
+    expert.set_sigma(std::max(sigma, engine.settings().sigma_floor));
+  }
+  // The gate alone first, regressors fixed, the noise level re-estimated (algorithm B of docs/spectral.md): with
+  // regressors known it is a concave problem per step and has no bad local optimum.
+  for (int round = 0; round < 10; ++round) {
+    MixtureModel next = model;
+    engine.reset();
+    engine.step(next);
+    model.gate = next.gate;
+    Matrix r = model.responsibilities(data_).leftCols(model.expert_count());
+    double squares = 0, weight = 0;
+    for (int j = 0; j < model.expert_count(); ++j) {
+      const Vector e = y - model.experts[static_cast<std::size_t>(j)].mean(data_.expert_inputs, Vector(), Vector()).col(0);
+      Vector rj = r.col(j);
+      if (data_.weights.size()) rj = rj.cwiseProduct(data_.weights);
+      squares += rj.dot(e.cwiseAbs2());
+      weight += rj.sum();
+    }
+    const double common = std::max(engine.settings().sigma_floor, std::sqrt(squares / weight));
+    for (Expert& expert : model.experts) expert.set_sigma(common);
+  }
+  engine.reset();
+  return model;
+}
+
+}  // namespace clearway::detail

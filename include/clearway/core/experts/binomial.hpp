@@ -22,9 +22,15 @@ struct BinomialParameters {
 
 struct BinomialExpert {
   static constexpr std::string_view kName = "binomial";
+  static constexpr Support kSupport = Support::counts;
   template <Array A>
   using Parameters = BinomialParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  BinomialParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// Expected successes m p: x n x d, trials n x 1 or empty (one each) -> n x k.
   template <Array A>
   A mean(const A& x, const BinomialParameters<A>& p, const A& trials = A()) const {

@@ -12,6 +12,15 @@
 
 namespace clearway {
 
+/// Where a response may lie.
+enum class Support {
+  real,      ///< every number (of a vector response: in every coordinate)
+  positive,  ///< y > 0
+  counts,    ///< 0, 1, 2 ... (binomial: up to the trials)
+  classes,   ///< class numbers 0 .. c-1
+  box        ///< a closed box
+};
+
 inline constexpr double kLogTwoPi = 1.8378770664093454835606594728112;
 inline constexpr double kLogPi = 1.1447298858494001741434273513531;
 

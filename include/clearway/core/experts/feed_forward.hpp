@@ -29,11 +29,18 @@ struct FeedForwardParameters {
 
 struct FeedForwardExpert {
   static constexpr std::string_view kName = "feed-forward";
+  static constexpr Support kSupport = Support::real;
   template <Array A>
   using Parameters = FeedForwardParameters<A>;
 
   Activation activation = {.kind = ActivationKind::tanh};  ///< g of the hidden units
 
+  /// Parameters of the right shapes for d inputs and h hidden units, all 0.
+  template <Array A>
+  FeedForwardParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t h) const {
+    return {filled(like, h, d, 0.0), filled(like, 1, h, 0.0), filled(like, 1, h, 0.0), filled(like, 1, 1, 0.0),
+            filled(like, 1, 1, 0.0)};
+  }
   /// x n x d -> n x 1.
   template <Array A>
   A mean(const A& x, const FeedForwardParameters<A>& p) const {

@@ -24,9 +24,15 @@ struct GammaParameters {
 
 struct GammaExpert {
   static constexpr std::string_view kName = "gamma";
+  static constexpr Support kSupport = Support::positive;
   template <Array A>
   using Parameters = GammaParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  GammaParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// mu: x n x d, offset n x 1 or empty -> n x k.
   template <Array A>
   A mean(const A& x, const GammaParameters<A>& p, const A& offset = A()) const {

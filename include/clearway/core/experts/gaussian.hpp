@@ -38,11 +38,17 @@ A gaussian_log_density(const A& y, const A& means, const A& log_sigmas) {
 
 struct GaussianExpert {
   static constexpr std::string_view kName = "gaussian";
+  static constexpr Support kSupport = Support::real;
   template <Array A>
   using Parameters = GaussianParameters<A>;
 
   Activation activation = {};  ///< g
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  GaussianParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// E[y | x]: x n x d, offset n x 1 (added inside g) or empty -> n x k.
   template <Array A>
   A mean(const A& x, const GaussianParameters<A>& p, const A& offset = A()) const {

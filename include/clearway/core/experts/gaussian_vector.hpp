@@ -28,9 +28,16 @@ struct GaussianVectorParameters {
 
 struct GaussianVectorExpert {
   static constexpr std::string_view kName = "gaussian-vector";
+  static constexpr Support kSupport = Support::real;
   template <Array A>
   using Parameters = GaussianVectorParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and m responses, all 0 (unit covariance).
+  template <Array A>
+  GaussianVectorParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t m,
+                                              bool diagonal = false) const {
+    return {filled(like, m, d, 0.0), filled(like, 1, m, 0.0), filled(like, 1, diagonal ? m : m * (m + 1) / 2, 0.0)};
+  }
   /// x n x d -> n x m.
   template <Array A>
   A mean(const A& x, const GaussianVectorParameters<A>& p) const {

@@ -27,11 +27,17 @@ struct MultinomialParameters {
 
 struct MultinomialExpert {
   static constexpr std::string_view kName = "multinomial";
+  static constexpr Support kSupport = Support::classes;
   template <Array A>
   using Parameters = MultinomialParameters<A>;
 
   int classes = 2;  ///< c, at least 2
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  MultinomialParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k * (classes - 1), d, 0.0), filled(like, 1, k * (classes - 1), 0.0)};
+  }
   /// Log-probabilities of all classes, expert by expert: x n x d -> n x kc.
   template <Array A>
   A log_probabilities(const A& x, const MultinomialParameters<A>& p) const {

@@ -21,9 +21,15 @@ struct PoissonParameters {
 
 struct PoissonExpert {
   static constexpr std::string_view kName = "poisson";
+  static constexpr Support kSupport = Support::counts;
   template <Array A>
   using Parameters = PoissonParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  PoissonParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// exp(eta): x n x d, offset n x 1 (log exposure) or empty -> n x k.
   template <Array A>
   A mean(const A& x, const PoissonParameters<A>& p, const A& offset = A()) const {

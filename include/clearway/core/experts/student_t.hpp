@@ -29,9 +29,15 @@ struct StudentTParameters {
 
 struct StudentTExpert {
   static constexpr std::string_view kName = "student-t";
+  static constexpr Support kSupport = Support::real;
   template <Array A>
   using Parameters = StudentTParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0.
+  template <Array A>
+  StudentTParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0), filled(like, 1, k, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// The location a'x + b, which is E[y | x] when nu > 1: x n x d -> n x k.
   template <Array A>
   A mean(const A& x, const StudentTParameters<A>& p) const {

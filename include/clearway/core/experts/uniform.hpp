@@ -23,6 +23,7 @@ struct UniformParameters {
 
 struct UniformExpert {
   static constexpr std::string_view kName = "uniform";
+  static constexpr Support kSupport = Support::box;
   template <Array A>
   using Parameters = UniformParameters<A>;
 

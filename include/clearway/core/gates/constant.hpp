@@ -19,9 +19,15 @@ struct ConstantParameters {
 
 struct ConstantGate {
   static constexpr std::string_view kName = "constant";
+  static constexpr bool kShiftInvariant = true;  ///< adding one constant to all intercepts changes no weight
   template <Array A>
   using Parameters = ConstantParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  ConstantParameters<A> zero_parameters(const A& like, std::ptrdiff_t /*d*/, std::ptrdiff_t k) const {
+    return {filled(like, 1, k, 0.0)};
+  }
   /// x n x d (only n matters) -> n x k.
   template <Array A>
   A scores(const A& x, const ConstantParameters<A>& p) const {

@@ -30,9 +30,15 @@ struct GaussianGateParameters {
 
 struct GaussianGate {
   static constexpr std::string_view kName = "gaussian";
+  static constexpr bool kShiftInvariant = true;  ///< adding one constant to all intercepts changes no weight
   template <Array A>
   using Parameters = GaussianGateParameters<A>;
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  GaussianGateParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, k, d * (d + 1) / 2, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// x n x d -> n x k.
   template <Array A>
   A scores(const A& x, const GaussianGateParameters<A>& p) const {

@@ -25,12 +25,18 @@ struct LaplaceParameters {
 
 struct LaplaceGate {
   static constexpr std::string_view kName = "laplace";
+  static constexpr bool kShiftInvariant = true;  ///< adding one constant to all intercepts changes no weight
   template <Array A>
   using Parameters = LaplaceParameters<A>;
 
   double temperature = 1.0;  ///< > 0; distances are divided by it
   double smoothing = 1e-6;   ///< eps >= 0, in the units of x; 0 switches smoothing off
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  LaplaceParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// x n x d -> n x k.
   template <Array A>
   A scores(const A& x, const LaplaceParameters<A>& p) const {

@@ -19,7 +19,7 @@ enum class QuadraticForm { full, diagonal, low_rank };
 
 template <Array A>
 struct QuadraticParameters {
-  A slopes;      ///< k x d; k x 0 without the linear term
+  A slopes;      ///< k x d; k x 0 or empty without the linear term
   A forms;       ///< full k x d(d+1)/2 (products x_i x_j, i <= j, row by row); diagonal k x d; low rank k x 2 R d
                  ///< (u_1, v_1, u_2, v_2 ...)
   A intercepts;  ///< 1 x k
@@ -34,6 +34,7 @@ struct QuadraticParameters {
 
 struct QuadraticGate {
   static constexpr std::string_view kName = "quadratic";
+  static constexpr bool kShiftInvariant = true;  ///< adding one constant to all intercepts changes no weight
   template <Array A>
   using Parameters = QuadraticParameters<A>;
 
@@ -65,6 +66,11 @@ struct QuadraticGate {
     return hstack(parts);
   }
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  QuadraticParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, linear_term ? d : 0, 0.0), filled(like, k, form_size(d), 0.0), filled(like, 1, k, 0.0)};
+  }
   /// x n x d -> n x k.
   template <Array A>
   A scores(const A& x, const QuadraticParameters<A>& p) const {
@@ -74,9 +80,7 @@ struct QuadraticGate {
       user_error("quadratic gate: rank must be at least 1, not {}", rank);
     check_shape("quadratic gate", "intercepts", p.intercepts, 1, rows(p.forms));
     check_shape("quadratic gate", "forms", p.forms, k, form_size(d));
-    if (linear_term) check_shape("quadratic gate", "slopes", p.slopes, k, d);
-    if (!linear_term && cols(p.slopes) != 0)
-      user_error("quadratic gate: slopes must have no columns without the linear term, not {}", cols(p.slopes));
+    if (linear_term || rows(p.slopes) != 0) check_shape("quadratic gate", "slopes", p.slopes, k, linear_term ? d : 0);
     const A zeros = filled(p.intercepts, 1, k, 0.0);
     A total = form == QuadraticForm::low_rank ? low_rank_part(x, p.forms, zeros) : affine(products(x), p.forms, zeros);
     if (linear_term) total = total + affine(x, p.slopes, zeros);

@@ -25,11 +25,17 @@ struct SigmoidParameters {
 
 struct SigmoidGate {
   static constexpr std::string_view kName = "sigmoid";
+  static constexpr bool kShiftInvariant = false;  ///< every intercept is identified
   template <Array A>
   using Parameters = SigmoidParameters<A>;
 
   double temperature = 1.0;  ///< > 0; linear scores are divided by it
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  SigmoidParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// log s_k: x n x d -> n x k.
   template <Array A>
   A scores(const A& x, const SigmoidParameters<A>& p) const {

@@ -24,11 +24,17 @@ struct SoftmaxParameters {
 
 struct SoftmaxGate {
   static constexpr std::string_view kName = "softmax";
+  static constexpr bool kShiftInvariant = true;  ///< adding one constant to all intercepts changes no weight
   template <Array A>
   using Parameters = SoftmaxParameters<A>;
 
   double temperature = 1.0;  ///< > 0; scores are divided by it
 
+  /// Parameters of the right shapes for d inputs and k experts, all 0 (all weights equal).
+  template <Array A>
+  SoftmaxParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0)};
+  }
   /// x n x d -> n x k.
   template <Array A>
   A scores(const A& x, const SoftmaxParameters<A>& p) const {

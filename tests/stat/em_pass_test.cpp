@@ -109,6 +109,14 @@ TEST(TiledMatrix, HoldsTheMatrixAndPadsWithZeros) {
       EXPECT_EQ(last[j * TiledMatrix::kTile + i], 0.0);
   EXPECT_EQ(TiledMatrix(Vector(m.col(0))).to_matrix(), m.col(0));
   EXPECT_EQ(TiledMatrix(m.topRows(0)).tiles(), 0);
+  EXPECT_EQ(TiledMatrix(m.middleRows(3, 20)).to_matrix(), m.middleRows(3, 20));
+
+  const Vector centre = Vector::Random(5), scale = Vector::Constant(5, 2.5);
+  const TiledMatrix standardised(m, true, centre, scale);
+  EXPECT_EQ(standardised.to_matrix().col(0), Vector::Ones(37));
+  EXPECT_EQ(standardised.to_matrix().rightCols(5), Matrix((m.rowwise() - centre.transpose()) / 2.5));
+  EXPECT_EQ(standardised.tile(2)[15], 0.0);
+  EXPECT_THROW(TiledMatrix(m, true, centre.head(4), scale), std::invalid_argument);
 }
 
 RC_GTEST_PROP(EmPass, EqualsReference, ()) {

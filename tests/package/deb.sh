@@ -14,7 +14,7 @@ headers=$3/libclearway-dev_$4_$arch.deb
 for library in libfmt libc6; do
   field "$program" Depends | grep -q "$library" || fail "$program does not depend on $library"
 done
-for library in libfmt-dev libeigen3-dev libcsv-dev; do
+for library in libfmt-dev libeigen3-dev nlohmann-json3-dev libcsv-dev; do
   field "$headers" Depends | grep -q "$library" || fail "$headers does not depend on $library"
 done
 dpkg-deb -c "$program" | grep -q 'bin/clearway$' || fail "$program holds no program"

@@ -59,7 +59,8 @@ function(clearway_test name)
   endif()
   # gtest_discover_tests cannot pass a list: several labels become one, "fast-threads", and ctest -L takes a pattern.
   list(JOIN ARG_LABELS "-" labels)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
 # clearway_fuzzer(<name> SOURCES ... [LINK ...] [CORPUS folder] [SECONDS n])

@@ -29,12 +29,22 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return previous[b.size()];
 }
 
+namespace {
+
+bool equal_but_for_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+}  // namespace
+
 std::string nearest_name(std::string_view word, std::span<const std::string> known) {
   // A slip is at most a third of the longer word: one change for short words, two for six letters or more.
   std::string best;
   std::size_t best_distance = 0;
   for (const auto& name : known) {
     if (name.empty()) continue;
+    if (equal_but_for_case(word, name)) return name;
     const std::size_t longer = std::max(word.size(), name.size());
     const std::size_t shorter = std::min(word.size(), name.size());
     const std::size_t allowed = std::max<std::size_t>(1, longer / 3);

@@ -86,6 +86,8 @@ TEST(NearestName, FindsSlipsOnly) {
   EXPECT_EQ(nearest_name("gaet", known), "gate");
   EXPECT_EQ(nearest_name("trget", known), "target");
   EXPECT_EQ(nearest_name("x2", known), "x1");
+  EXPECT_EQ(nearest_name("X1", known), "x1");
+  EXPECT_EQ(nearest_name("EXPERT", known), "expert");  // case counts for nothing, however long the word
   EXPECT_EQ(nearest_name("banana", known), "");
   EXPECT_EQ(nearest_name("", known), "");
   EXPECT_EQ(nearest_name("q", known), "");

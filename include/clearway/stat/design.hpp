@@ -1,0 +1,149 @@
+// From a table to a regression problem: which columns are response, inputs of the experts, inputs of the gate, weights.
+//
+// Terms of a column choice: a column "x", a power "x^2" (2 to 9), "log(x)", "sqrt(x)", and products of these "x1*x2"
+// (the product only). A text column, or one named by as-category, becomes one 0/1 column per level but the first,
+// named "column[level]". "1" alone asks for no inputs at all: the intercept is always there.
+//
+// What was done is kept as a recipe, which turns another table into inputs for the same model (predict).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "clearway/base/options.hpp"
+#include "clearway/base/table.hpp"
+#include "clearway/stat/expert.hpp"
+
+namespace clearway {
+
+/// What to do with rows in which a used cell is missing. They are never dropped silently.
+enum class MissingPolicy { error, drop };
+inline std::span<const EnumName<MissingPolicy>> enum_names(MissingPolicy) {
+  static constexpr std::array<EnumName<MissingPolicy>, 2> names{{
+      {MissingPolicy::error, "error", "stop, naming the first missing cell"},
+      {MissingPolicy::drop, "drop", "leave rows with a missing cell out and say how many"},
+  }};
+  return names;
+}
+
+/// Which columns of a table play which part.
+struct ColumnChoice {
+  std::vector<std::string> target = {};       ///< one column; several for a vector response (linear experts)
+  std::vector<std::string> experts_on = {};   ///< terms; empty: every column that has no other part
+  std::vector<std::string> gate_on = {};      ///< terms; empty: those of the experts
+  std::vector<std::string> exclude = {};      ///< columns that no default takes
+  std::vector<std::string> as_category = {};  ///< numeric columns that name categories
+  std::string weights = {};                   ///< case weights
+  std::string trials = {};                    ///< binomial: number of trials
+  std::string offset = {};                    ///< added to the linear predictor: linear, poisson, gamma
+  MissingPolicy missing = MissingPolicy::error;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("target", self.target,
+          OptionInfo{.help = "the response; several columns for a vector response of linear experts",
+                     .metavar = "COLUMN"});
+    field(
+        "experts-on", self.experts_on,
+        OptionInfo{
+            .help = "inputs of the experts: x, x^2, x1*x2, log(x), sqrt(x), or 1 for none; default: all other columns",
+            .metavar = "TERM"});
+    field("gate-on", self.gate_on,
+          OptionInfo{.help = "inputs of the gate, written like those of the experts; default: the same",
+                     .metavar = "TERM"});
+    field("exclude", self.exclude, OptionInfo{.help = "columns that are no inputs", .metavar = "COLUMN"});
+    field("as-category", self.as_category,
+          OptionInfo{.help = "numeric columns whose numbers name categories", .metavar = "COLUMN"});
+    field("weights", self.weights, OptionInfo{.help = "column of case weights", .metavar = "COLUMN"});
+    field("trials", self.trials,
+          OptionInfo{.help = "column with the number of trials, binomial experts", .metavar = "COLUMN"});
+    field("offset", self.offset,
+          OptionInfo{.help = "column added to the linear predictor: linear, poisson and gamma experts",
+                     .metavar = "COLUMN"});
+    field("missing", self.missing, OptionInfo{.help = "what to do with rows in which a cell is missing"});
+  }
+};
+
+/// What happens to the numbers of a column.
+enum class Transform { identity, power, log, sqrt, category };
+inline std::span<const EnumName<Transform>> enum_names(Transform) {
+  static constexpr std::array<EnumName<Transform>, 5> names{{
+      {Transform::identity, "identity", "as it is"},
+      {Transform::power, "power", "a power"},
+      {Transform::log, "log", "natural logarithm"},
+      {Transform::sqrt, "sqrt", "square root"},
+      {Transform::category, "category", "one 0/1 column per level but the first"},
+  }};
+  return names;
+}
+
+/// One column and what happens to it.
+struct Factor {
+  std::string column;
+  Transform transform = Transform::identity;
+  int power = 1;                         ///< of Transform::power
+  std::vector<std::string> levels = {};  ///< of Transform::category; the first is the reference
+
+  /// Names of the columns it gives: one, or one per level but the first.
+  std::vector<std::string> names() const;
+  bool operator==(const Factor&) const = default;
+};
+
+/// A product of factors, usually of one.
+struct Term {
+  std::vector<Factor> factors;
+
+  /// Names of the columns it gives: every combination of the factors' columns, the last factor fastest.
+  std::vector<std::string> names() const;
+  bool operator==(const Term&) const = default;
+};
+
+/// How a table became a regression problem.
+struct DesignRecipe {
+  ExpertKind expert = ExpertKind::linear;
+  std::vector<std::string> target;
+  std::vector<std::string> classes;  ///< multinomial: its classes; bernoulli with a text target: the words for 0 and 1
+  std::vector<Term> expert_terms;
+  std::vector<Term> gate_terms;
+  std::string weights;
+  std::string trials;
+  std::string offset;
+
+  std::vector<std::string> expert_names() const;
+  std::vector<std::string> gate_names() const;
+  /// Multinomial: the classes; else the targets.
+  std::vector<std::string> response_names() const;
+  bool operator==(const DesignRecipe&) const = default;
+};
+
+/// A regression problem made from a table.
+struct Design {
+  Data data;
+  DesignRecipe recipe;
+  std::vector<std::string> expert_names;    ///< of the columns of data.expert_inputs
+  std::vector<std::string> gate_names;      ///< of the columns of data.gate_inputs
+  std::vector<std::string> response_names;  ///< of the columns of data.response; multinomial: of the classes
+  bool has_response = true;                 ///< false: a table for predict() without target; data.response is NaN
+  std::size_t table_rows = 0;
+  std::vector<std::size_t> dropped;   ///< rows of the table (from 0) that were left out, increasing
+  std::vector<std::string> notes;     ///< what was decided, full sentences
+  std::vector<std::string> warnings;  ///< what the user should look at, full sentences
+
+  /// The rows of the table (from 0) that became rows of the data.
+  std::vector<std::size_t> kept_rows() const;
+};
+
+/// Makes the regression problem. Pass the table by std::move() to have its columns freed as they are used: the peak is
+/// then little more than the result. Throws std::invalid_argument, naming file, line and column, for anything that does
+/// not fit: unknown columns, text where numbers are needed, missing cells, responses the kind of expert cannot have,
+/// constant inputs. Collinear inputs are a warning.
+Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, GateKind gate = GateKind::softmax);
+
+/// Turns another table into data for a model with that recipe. Target columns may be absent, or missing in some rows
+/// (then NaN in data.response); a level that the model has not seen is an error naming line, level and known levels.
+Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missing = MissingPolicy::error);
+
+}  // namespace clearway

@@ -1,0 +1,306 @@
+#include "clearway/stat/design.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/base/text.hpp"
+#include "design_checks.hpp"
+#include "design_response.hpp"
+#include "design_terms.hpp"
+
+namespace clearway {
+
+namespace {
+
+using detail::RowSelection;
+
+/// More levels than this in a category are surely a name or a number of a case.
+constexpr std::size_t kMostLevels = 1000;
+
+std::vector<std::string> names_of(const std::vector<Term>& terms) {
+  std::vector<std::string> names;
+  for (const Term& term : terms)
+    for (auto& name : term.names()) names.push_back(std::move(name));
+  return names;
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+bool is_none(const std::vector<std::string>& terms) {
+  return terms.size() == 1 && terms.front() == "1";
+}
+
+void require_column(const Table& table, const std::string& name, std::string_view option) {
+  if (table.has_column(name)) return;
+  std::vector<std::string> names;
+  for (const auto& column : table.columns) names.push_back(column.name);
+  user_error("{}: there is no column '{}'{}; the columns are {}", option, name, did_you_mean(name, names),
+             short_list(names));
+}
+
+bool is_gaussian_with_offset(ExpertKind kind) {
+  return kind == ExpertKind::linear || kind == ExpertKind::poisson || kind == ExpertKind::gamma;
+}
+
+/// Names that exist, parts that the kind of expert has, and no column in two parts.
+void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind expert) {
+  if (choice.target.empty()) user_error("target must name the response: a column of the table");
+  std::set<std::string> seen;
+  for (const auto& name : choice.target) {
+    require_column(table, name, "target");
+    if (!seen.insert(name).second) user_error("target: '{}' is listed twice", name);
+  }
+  if (choice.target.size() > 1 && expert != ExpertKind::linear)
+    user_error("target must be one column for {} experts, not {}; only linear experts take a vector", enum_name(expert),
+               choice.target.size());
+  const auto part = [&](const std::string& name, std::string_view option) {
+    if (name.empty()) return;
+    require_column(table, name, option);
+    if (!seen.insert(name).second) user_error("{}: '{}' already has another part", option, name);
+  };
+  part(choice.weights, "weights");
+  part(choice.trials, "trials");
+  part(choice.offset, "offset");
+  for (const auto& name : choice.exclude) require_column(table, name, "exclude");
+  for (const auto& name : choice.as_category) require_column(table, name, "as-category");
+  if (expert == ExpertKind::binomial && choice.trials.empty())
+    user_error("trials must name the column with the number of trials for binomial experts");
+  if (expert != ExpertKind::binomial && !choice.trials.empty())
+    user_error("trials is only for binomial experts, not for {}", enum_name(expert));
+  if (!choice.offset.empty() && !is_gaussian_with_offset(expert))
+    user_error("offset is only for linear, poisson and gamma experts, not for {}", enum_name(expert));
+}
+
+/// Every column without a part of its own.
+std::vector<std::string> default_terms(const Table& table, const ColumnChoice& choice) {
+  std::vector<std::string> terms;
+  for (const auto& column : table.columns) {
+    const std::string& name = column.name;
+    const bool taken = contains(choice.target, name) || contains(choice.exclude, name) || name == choice.weights ||
+                       name == choice.trials || name == choice.offset;
+    if (!taken) terms.push_back(name);
+  }
+  return terms;
+}
+
+std::vector<Term> parse_terms(const Table& table, const ColumnChoice& choice, const std::vector<std::string>& texts,
+                              std::string_view option) {
+  std::vector<Term> terms;
+  if (is_none(texts) && !table.has_column("1")) return terms;
+  for (const auto& text : texts) {
+    terms.push_back(detail::parse_term(text, table, choice.as_category, option));
+    for (const Factor& factor : terms.back().factors)
+      if (contains(choice.target, factor.column))
+        user_error("{}: '{}' is the target; it cannot be an input too", option, factor.column);
+  }
+  return terms;
+}
+
+/// Columns whose cells are needed, in the order of the table.
+std::vector<const Column*> used_columns(const Table& table, const DesignRecipe& recipe, bool with_target) {
+  std::set<std::string, std::less<>> names;
+  for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
+    for (const Term& term : *terms)
+      for (const Factor& factor : term.factors) names.insert(factor.column);
+  for (const auto* name : {&recipe.weights, &recipe.trials, &recipe.offset})
+    if (!name->empty()) names.insert(*name);
+  if (with_target) names.insert(recipe.target.begin(), recipe.target.end());
+  std::vector<const Column*> columns;
+  for (const auto& column : table.columns)
+    if (names.contains(column.name)) columns.push_back(&column);
+  return columns;
+}
+
+/// The rows that have every cell, or an error that names the first missing one.
+RowSelection select_rows(const Table& table, const std::vector<const Column*>& columns, MissingPolicy policy,
+                         Design& design) {
+  std::size_t cells = 0;
+  const Column* first = nullptr;
+  for (const Column* column : columns) {
+    cells += column->missing.size();
+    if (!column->missing.empty() && (first == nullptr || column->missing.front() < first->missing.front()))
+      first = column;
+  }
+  if (first == nullptr) return RowSelection(table.rows);
+  std::vector<bool> incomplete(table.rows);
+  for (const Column* column : columns)
+    for (const std::size_t row : column->missing) incomplete[row] = true;
+  std::vector<std::size_t> kept;
+  for (std::size_t row = 0; row < table.rows; ++row) (incomplete[row] ? design.dropped : kept).push_back(row);
+  const std::string missing = fmt::format("{} in {} {} missing in the columns used, the first in {}",
+                                          plural(cells, "cell"), plural(design.dropped.size(), "row"),
+                                          cells == 1 ? "is" : "are", table.place(first->missing.front(), *first));
+  if (policy == MissingPolicy::error)
+    user_error("{}; leave such rows out with --missing drop, or the column out with --exclude", missing);
+  if (kept.empty()) user_error("{}; no row is complete", missing);
+  design.notes.push_back(
+      fmt::format("{} of {} left out, because {}.", plural(design.dropped.size(), "row"), table.rows, missing));
+  return RowSelection(std::move(kept));
+}
+
+/// Finds the levels of all categories.
+void find_levels(const Table& table, const RowSelection& rows, std::string_view option, std::vector<Term>& terms) {
+  for (Term& term : terms)
+    for (Factor& factor : term.factors) {
+      if (factor.transform != Transform::category) continue;
+      factor.levels = detail::levels_of(table.column(factor.column), rows);
+      if (factor.levels.size() < 2)
+        user_error("{}: the category '{}' has a single level ('{}') in the rows used; leave it out (--exclude)", option,
+                   factor.column, factor.levels.empty() ? "" : factor.levels.front());
+      if (factor.levels.size() > std::min(kMostLevels, std::max<std::size_t>(2, rows.size() / 2)))
+        user_error("{}: the category '{}' has {} levels in {} rows, too many to learn from; leave it out (--exclude)",
+                   option, factor.column, factor.levels.size(), rows.size());
+    }
+}
+
+void refuse_repeated_names(const std::vector<std::string>& names, std::string_view option) {
+  std::set<std::string_view> seen;
+  for (const auto& name : names)
+    if (!seen.insert(name).second) user_error("{}: '{}' is listed twice", option, name);
+}
+
+void free_column(Table& table, std::string_view name) {
+  for (auto& column : table.columns)
+    if (column.name == name) {
+      std::vector<double>().swap(column.numbers);
+      std::vector<int>().swap(column.codes);
+    }
+}
+
+/// Fills a matrix with terms; columns of the table that no later term needs are freed on the way.
+Matrix fill_terms(Table& table, const RowSelection& rows, const std::vector<Term>& terms,
+                  const std::vector<Term>& needed_later, bool may_free) {
+  Matrix out(static_cast<Eigen::Index>(rows.size()), static_cast<Eigen::Index>(names_of(terms).size()));
+  detail::TermFiller filler(table, rows);
+  const auto uses = [](const Term& term, const std::string& name) {
+    return std::any_of(term.factors.begin(), term.factors.end(), [&](const Factor& f) { return f.column == name; });
+  };
+  Eigen::Index at = 0;
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    at += filler.fill(terms[t], out, at);
+    for (const Factor& factor : terms[t].factors) {
+      const auto is_user = [&](const Term& term) { return uses(term, factor.column); };
+      const auto next = terms.begin() + static_cast<std::ptrdiff_t>(t) + 1;
+      if (may_free && std::none_of(next, terms.end(), is_user) &&
+          std::none_of(needed_later.begin(), needed_later.end(), is_user))
+        free_column(table, factor.column);
+    }
+  }
+  return out;
+}
+
+Vector fill_numbers(const Table& table, const Column& column, const RowSelection& rows) {
+  const auto& numbers = detail::numbers_of(table, column);
+  Vector out(static_cast<Eigen::Index>(rows.size()));
+  for (std::size_t i = 0; i < rows.size(); ++i) out[static_cast<Eigen::Index>(i)] = numbers[rows[i]];
+  return out;
+}
+
+/// Everything but the response.
+void fill_inputs(Table& table, const RowSelection& rows, const DesignRecipe& recipe, Design& design) {
+  if (!recipe.weights.empty() && table.has_column(recipe.weights)) {
+    const Column& column = table.column(recipe.weights);
+    design.data.weights = fill_numbers(table, column, rows);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (const double w = design.data.weights[static_cast<Eigen::Index>(i)]; w < 0.0)
+        user_error("{}: a weight must be at least 0, not {}", table.place(rows[i], column), w);
+    if (!(design.data.weights.sum() > 0.0)) user_error("weights: all weights in '{}' are 0", recipe.weights);
+  }
+  if (!recipe.offset.empty()) design.data.offset = fill_numbers(table, table.column(recipe.offset), rows);
+  design.expert_names = recipe.expert_names();
+  design.gate_names = recipe.gate_names();
+  const bool same = recipe.expert_terms == recipe.gate_terms;
+  design.data.expert_inputs =
+      fill_terms(table, rows, recipe.expert_terms, same ? std::vector<Term>() : recipe.gate_terms, true);
+  design.data.gate_inputs = same ? design.data.expert_inputs : fill_terms(table, rows, recipe.gate_terms, {}, true);
+}
+
+}  // namespace
+
+std::vector<std::string> DesignRecipe::expert_names() const {
+  return names_of(expert_terms);
+}
+std::vector<std::string> DesignRecipe::gate_names() const {
+  return names_of(gate_terms);
+}
+std::vector<std::string> DesignRecipe::response_names() const {
+  return expert == ExpertKind::multinomial ? classes : target;
+}
+
+std::vector<std::size_t> Design::kept_rows() const {
+  std::vector<std::size_t> kept;
+  kept.reserve(table_rows - dropped.size());
+  auto next = dropped.begin();
+  for (std::size_t row = 0; row < table_rows; ++row) {
+    if (next != dropped.end() && *next == row)
+      ++next;
+    else
+      kept.push_back(row);
+  }
+  return kept;
+}
+
+Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, GateKind gate) {
+  check_choice(table, choice, expert);
+  const bool experts_use_inputs = expert != ExpertKind::constant;
+  const bool gate_uses_inputs = gate != GateKind::constant && gate != GateKind::equal;
+  if (!experts_use_inputs && !choice.experts_on.empty() && !is_none(choice.experts_on))
+    user_error("experts-on: constant experts use no inputs");
+  if (!gate_uses_inputs && !choice.gate_on.empty() && !is_none(choice.gate_on))
+    user_error("gate-on: the {} gate uses no inputs", enum_name(gate));
+
+  Design design;
+  DesignRecipe& recipe = design.recipe;
+  design.table_rows = table.rows;
+  recipe.expert = expert;
+  recipe.target = choice.target;
+  recipe.weights = choice.weights;
+  recipe.trials = choice.trials;
+  recipe.offset = choice.offset;
+  const auto inputs = choice.experts_on.empty() ? default_terms(table, choice) : choice.experts_on;
+  if (experts_use_inputs) recipe.expert_terms = parse_terms(table, choice, inputs, "experts-on");
+  if (gate_uses_inputs)
+    recipe.gate_terms = parse_terms(table, choice, choice.gate_on.empty() ? inputs : choice.gate_on, "gate-on");
+
+  const RowSelection rows = select_rows(table, used_columns(table, recipe, true), choice.missing, design);
+  find_levels(table, rows, "experts-on", recipe.expert_terms);
+  find_levels(table, rows, "gate-on", recipe.gate_terms);
+  refuse_repeated_names(recipe.expert_names(), "experts-on");
+  refuse_repeated_names(recipe.gate_names(), "gate-on");
+
+  detail::fill_response(table, rows, false, recipe, design);
+  for (const auto& name : recipe.target) free_column(table, name);
+  fill_inputs(table, rows, recipe, design);
+
+  detail::refuse_constant_columns(design.data.expert_inputs, design.expert_names, "experts-on");
+  design.warnings = detail::collinear_columns(design.data.expert_inputs, design.expert_names, "experts-on");
+  if (recipe.gate_terms != recipe.expert_terms) {
+    detail::refuse_constant_columns(design.data.gate_inputs, design.gate_names, "gate-on");
+    for (auto& sentence : detail::collinear_columns(design.data.gate_inputs, design.gate_names, "gate-on"))
+      design.warnings.push_back(std::move(sentence));
+  }
+  return design;
+}
+
+Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missing) {
+  Design design;
+  design.recipe = recipe;
+  design.table_rows = table.rows;
+  DesignRecipe needed = recipe;
+  if (!table.has_column(recipe.weights)) needed.weights.clear();  // weights are not needed to predict
+  for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
+    for (const Term& term : *terms)
+      for (const Factor& factor : term.factors) (void)table.column(factor.column);
+  for (const auto* name : {&recipe.trials, &recipe.offset})
+    if (!name->empty()) (void)table.column(*name);
+  const RowSelection rows = select_rows(table, used_columns(table, needed, false), missing, design);
+  detail::fill_response(table, rows, true, design.recipe, design);
+  fill_inputs(table, rows, needed, design);
+  return design;
+}
+
+}  // namespace clearway

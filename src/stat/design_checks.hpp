@@ -1,0 +1,21 @@
+// Inputs that no fit can use: constant columns (an error) and collinear ones (a warning).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clearway/core/types.hpp"
+
+namespace clearway::detail {
+
+/// Throws std::invalid_argument naming the first column of x that is the same in every row.
+void refuse_constant_columns(const Matrix& x, const std::vector<std::string>& names, std::string_view option);
+
+/// A sentence for each column that is a linear combination of columns before it and the intercept. Measured on
+/// standardised columns: what the others leave unexplained is less than 1e-10 of the variance (a double carries 1e-16;
+/// the sums of squares of n rows lose a few digits).
+std::vector<std::string> collinear_columns(const Matrix& x, const std::vector<std::string>& names,
+                                           std::string_view option);
+
+}  // namespace clearway::detail

@@ -1,0 +1,13 @@
+// The response of a design, checked for the kind of expert that has to explain it.
+#pragma once
+
+#include "clearway/stat/design.hpp"
+#include "design_terms.hpp"
+
+namespace clearway::detail {
+
+/// Fills data.response, and classes and trials where the kind has them. While fitting it decides the classes and writes
+/// them into the recipe; with `fitted` the recipe's classes hold and missing cells of the target become NaN.
+void fill_response(const Table& table, const RowSelection& rows, bool fitted, DesignRecipe& recipe, Design& design);
+
+}  // namespace clearway::detail

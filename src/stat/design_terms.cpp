@@ -1,0 +1,280 @@
+#include "design_terms.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <unordered_map>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/base/text.hpp"
+
+namespace clearway {
+
+std::vector<std::string> Factor::names() const {
+  switch (transform) {
+    case Transform::identity:
+      return {column};
+    case Transform::power:
+      return {fmt::format("{}^{}", column, power)};
+    case Transform::log:
+      return {fmt::format("log({})", column)};
+    case Transform::sqrt:
+      return {fmt::format("sqrt({})", column)};
+    case Transform::category:
+      break;
+  }
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i < levels.size(); ++i) names.push_back(fmt::format("{}[{}]", column, levels[i]));
+  return names;
+}
+
+std::vector<std::string> Term::names() const {
+  std::vector<std::string> names{""};
+  for (const Factor& factor : factors) {
+    std::vector<std::string> longer;
+    for (const auto& before : names)
+      for (const auto& name : factor.names()) longer.push_back(before.empty() ? name : before + "*" + name);
+    names = std::move(longer);
+  }
+  return names;
+}
+
+}  // namespace clearway
+
+namespace clearway::detail {
+
+namespace {
+
+/// A text column is taken for a numeric one with slips when more than this share of its cells are numbers.
+constexpr double kMostlyNumbers = 0.95;
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::vector<std::string> column_names(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& column : table.columns) names.push_back(column.name);
+  return names;
+}
+
+[[noreturn]] void not_a_number(const Table& table, const Column& column, std::string_view remedy) {
+  const int code = column.codes[column.first_text_row];
+  const std::string cell = quoted_for_message(column.levels[static_cast<std::size_t>(code)]);
+  user_error("{}: {} {}{}", table.place(column.first_text_row, column), cell,
+             column.has_decimal_commas ? "looks like a number with a decimal comma; write numbers with a point"
+                                       : "is not a number",
+             column.has_decimal_commas ? std::string_view() : remedy);
+}
+
+/// A column that is used as it is: numeric, or text that becomes a category.
+Factor plain_factor(const Table& table, const Column& column, const std::vector<std::string>& as_category) {
+  const bool asked = std::find(as_category.begin(), as_category.end(), column.name) != as_category.end();
+  if (column.is_text && !asked) {
+    const auto cells = static_cast<double>(column.rows() - column.missing.size());
+    if (column.has_decimal_commas || static_cast<double>(column.number_cells) > kMostlyNumbers * cells)
+      not_a_number(
+          table, column,
+          ", while most cells of the column are; mend it, declare what means missing with --missing-values, or "
+          "take the column as text with --as-category");
+  }
+  return {.column = column.name, .transform = column.is_text || asked ? Transform::category : Transform::identity};
+}
+
+const Column* find_column(const Table& table, std::string_view name) {
+  for (const auto& column : table.columns)
+    if (column.name == name) return &column;
+  return nullptr;
+}
+
+/// "log(x)" with the name log: x.
+std::string_view argument_of(std::string_view text, std::string_view function) {
+  if (!text.starts_with(function) || !text.ends_with(')')) return {};
+  text.remove_prefix(function.size());
+  if (!text.starts_with('(')) return {};
+  return trimmed(text.substr(1, text.size() - 2));
+}
+
+Factor parse_factor(std::string_view text, const Table& table, const std::vector<std::string>& as_category,
+                    std::string_view option) {
+  if (const Column* column = find_column(table, text)) return plain_factor(table, *column, as_category);
+  Factor factor;
+  std::string_view name = text;
+  if (const auto log = argument_of(text, "log"); !log.empty()) {
+    factor.transform = Transform::log;
+    name = log;
+  } else if (const auto sqrt = argument_of(text, "sqrt"); !sqrt.empty()) {
+    factor.transform = Transform::sqrt;
+    name = sqrt;
+  } else if (const auto hat = text.rfind('^'); hat != std::string_view::npos) {
+    name = trimmed(text.substr(0, hat));
+    const std::string_view power = trimmed(text.substr(hat + 1));
+    if (power.size() != 1 || power[0] < '2' || power[0] > '9')
+      user_error("{}: the power in '{}' must be a whole number from 2 to 9", option, text);
+    factor.transform = Transform::power;
+    factor.power = power[0] - '0';
+  }
+  const Column* column = find_column(table, name);
+  if (column == nullptr) {
+    const auto names = column_names(table);
+    user_error(
+        "{}: there is no column '{}'{}; the columns are {} (a term is a column x, x^2, x1*x2, log(x) or sqrt(x))",
+        option, name, did_you_mean(name, names), short_list(names));
+  }
+  if (std::find(as_category.begin(), as_category.end(), name) != as_category.end())
+    user_error("{}: '{}' needs numbers, but as-category makes '{}' a category", option, text, name);
+  if (column->is_text) not_a_number(table, *column, fmt::format(", which '{}' needs", text));
+  factor.column = column->name;
+  return factor;
+}
+
+}  // namespace
+
+std::string category_name(double value) {
+  return fmt::format("{}", value == 0.0 ? 0.0 : value);
+}
+
+Term parse_term(const std::string& text, const Table& table, const std::vector<std::string>& as_category,
+                std::string_view option) {
+  const std::string_view whole = trimmed(text);
+  if (whole.empty()) user_error("{}: a term is empty", option);
+  Term term;
+  if (find_column(table, whole) != nullptr) {  // a column whose name looks like a product is still a column
+    term.factors.push_back(parse_factor(whole, table, as_category, option));
+    return term;
+  }
+  for (std::string_view rest = whole;;) {
+    const std::size_t star = rest.find('*');
+    const std::string_view part = trimmed(rest.substr(0, star));
+    if (part.empty()) user_error("{}: '{}' lacks a factor beside '*'", option, text);
+    term.factors.push_back(parse_factor(part, table, as_category, option));
+    if (star == std::string_view::npos) return term;
+    rest.remove_prefix(star + 1);
+  }
+}
+
+const std::vector<double>& numbers_of(const Table& table, const Column& column) {
+  if (column.is_text) not_a_number(table, column, "");
+  return column.numbers;
+}
+
+std::vector<std::string> levels_of(const Column& column, const RowSelection& rows) {
+  std::vector<std::string> levels;
+  if (column.is_text) {
+    std::vector<bool> seen(column.levels.size());
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (const int code = column.codes[rows[i]]; code >= 0) seen[static_cast<std::size_t>(code)] = true;
+    for (std::size_t level = 0; level < seen.size(); ++level)
+      if (seen[level]) levels.push_back(column.levels[level]);
+    return levels;
+  }
+  std::set<double> values;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (const double value = column.numbers[rows[i]]; !std::isnan(value)) values.insert(value);
+  for (const double value : values) levels.push_back(category_name(value));
+  return levels;
+}
+
+std::vector<int> codes_of(const Table& table, const Column& column, const std::vector<std::string>& levels,
+                          const RowSelection& rows) {
+  const auto unknown = [&](std::size_t row, const std::string& cell) {
+    user_error("{}: {} is not a known level; the levels are {}", table.place(row, column), quoted_for_message(cell),
+               short_list(levels));
+  };
+  std::vector<int> codes(rows.size(), -1);
+  if (column.is_text) {
+    std::vector<int> level_of(column.levels.size(), -1);
+    for (std::size_t i = 0; i < level_of.size(); ++i) {
+      const auto found = std::find(levels.begin(), levels.end(), column.levels[i]);
+      if (found != levels.end()) level_of[i] = static_cast<int>(found - levels.begin());
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const int code = column.codes[rows[i]];
+      if (code < 0) continue;
+      codes[i] = level_of[static_cast<std::size_t>(code)];
+      if (codes[i] < 0) unknown(rows[i], column.levels[static_cast<std::size_t>(code)]);
+    }
+    return codes;
+  }
+  // Numbers that name categories: compared as numbers, so that 1, 1.0 and 01 are the same level.
+  std::unordered_map<double, int> level_of;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    double value = 0;
+    const char* end = levels[i].data() + levels[i].size();
+    const auto [stop, error] = std::from_chars(levels[i].data(), end, value);
+    if (error == std::errc() && stop == end) level_of.emplace(value, static_cast<int>(i));
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double value = column.numbers[rows[i]];
+    if (std::isnan(value)) continue;
+    const auto found = level_of.find(value);
+    if (found == level_of.end()) unknown(rows[i], category_name(value));
+    codes[i] = found->second;
+  }
+  return codes;
+}
+
+void TermFiller::multiply(const Factor& factor, std::size_t level, Eigen::Ref<Vector> out) {
+  const Column& column = table_.column(factor.column);
+  if (factor.transform == Transform::category) {
+    auto found = codes_.find(factor.column);
+    if (found == codes_.end())
+      found = codes_.emplace(factor.column, codes_of(table_, column, factor.levels, rows_)).first;
+    const auto wanted = static_cast<int>(level) + 1;  // level 0 of the factor's columns is its second level
+    for (std::size_t i = 0; i < rows_.size(); ++i)
+      if (found->second[i] != wanted) out[static_cast<Eigen::Index>(i)] = 0.0;
+    return;
+  }
+  const std::vector<double>& numbers = numbers_of(table_, column);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const double x = numbers[rows_[i]];
+    double& value = out[static_cast<Eigen::Index>(i)];
+    switch (factor.transform) {
+      case Transform::log:
+        if (!(x > 0.0)) user_error("{}: log needs a number above 0, not {}", table_.place(rows_[i], column), x);
+        value *= std::log(x);
+        break;
+      case Transform::sqrt:
+        if (!(x >= 0.0)) user_error("{}: sqrt needs a number of at least 0, not {}", table_.place(rows_[i], column), x);
+        value *= std::sqrt(x);
+        break;
+      case Transform::power: {
+        double power = x;
+        for (int p = 1; p < factor.power; ++p) power *= x;
+        value *= power;
+        break;
+      }
+      case Transform::identity:
+      case Transform::category:
+        value *= x;
+    }
+    if (!std::isfinite(value))
+      user_error("{}: {} becomes too large in the term '{}'", table_.place(rows_[i], column), x,
+                 factor.names().front());
+  }
+}
+
+Eigen::Index TermFiller::fill(const Term& term, Matrix& out, Eigen::Index first) {
+  // Counts through the combinations of the factors' columns, the last factor fastest, as Term::names() does.
+  std::vector<std::size_t> widths;
+  std::size_t combinations = 1;
+  for (const Factor& factor : term.factors) {
+    widths.push_back(factor.transform == Transform::category ? factor.levels.size() - 1 : 1);
+    combinations *= widths.back();
+  }
+  for (std::size_t c = 0; c < combinations; ++c) {
+    auto column = out.col(first + static_cast<Eigen::Index>(c));
+    column.setOnes();
+    std::size_t stride = combinations;
+    for (std::size_t f = 0; f < term.factors.size(); ++f) {
+      stride /= widths[f];
+      multiply(term.factors[f], c / stride % widths[f], column);
+    }
+  }
+  return static_cast<Eigen::Index>(combinations);
+}
+
+}  // namespace clearway::detail

@@ -18,18 +18,19 @@ constexpr std::size_t kTile = TiledMatrix::kTile;
 constexpr std::align_val_t kAlignment{64};
 constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 
-// Where each sum lies in the row of sums of a chunk.
+// Where each sum lies in the row of sums of a chunk; parts that are not asked for take no room.
 struct Layout {
   std::size_t scalars = 0, counts, squares, cross, gram, gate_gradient, gate_information, length;
 
-  Layout(std::size_t p, std::size_t q, std::size_t K) {
+  Layout(std::size_t p, std::size_t q, std::size_t K, EmParts parts) {
+    const std::size_t experts = parts.experts ? K : 0;
     counts = 3;
-    squares = counts + K;
-    cross = squares + K;
-    gram = cross + K * p;
-    gate_gradient = gram + K * pair_count(p);
-    gate_information = gate_gradient + K * q;
-    length = gate_information + pair_count(K - 1) * pair_count(q);
+    squares = counts + experts;
+    cross = squares + experts;
+    gram = cross + experts * p;
+    gate_gradient = gram + experts * pair_count(p);
+    gate_information = gate_gradient + (parts.gate_gradient ? K * q : 0);
+    length = gate_information + (parts.gate_information ? pair_count(K - 1) * pair_count(q) : 0);
   }
 };
 
@@ -135,22 +136,22 @@ detail::ExpectationBlock EmPass::State::block(std::size_t first, std::size_t row
   return b;
 }
 
-const double* EmPass::State::sum_blocks(std::size_t length, std::size_t row_doubles, std::size_t extra, double row_cost,
-                                        int threads, const BlockBody& body) {
+const double* EmPass::State::sum_blocks(const Walk& walk, int threads, const BlockBody& body) {
   // Rows per block: record and data of a block stay within half a megabyte. Depends on shapes only, never on threads.
   constexpr std::size_t kBlockDoubles = std::size_t{1} << 16;
-  constexpr std::size_t kMostSums = std::size_t{1} << 22;  // 32 MB of sums at most, unless one row needs more
+  constexpr std::size_t kMostSums = std::size_t{1} << 22;  // 32 MB of sums at most, unless one chunk needs more
   constexpr std::size_t kMostChunks = 64;
   constexpr double kWorthThreads = 4e6;  // multiplications: about a millisecond, many times the start of a thread
-  const std::size_t per_row = row_doubles + p + (data.x == data.z ? 0 : q);
+  const std::size_t per_row = walk.row_at_most + p + (data.x == data.z ? 0 : q);
   const std::size_t block_rows = std::clamp<std::size_t>(kBlockDoubles / per_row / kTile * kTile, 8 * kTile, 2048);
   const std::size_t blocks = (n + block_rows - 1) / block_rows;
-  const std::size_t chunks =
-      std::clamp<std::size_t>(kMostSums / length, 1, std::min(kMostChunks, std::max<std::size_t>(blocks, 1)));
+  const std::size_t chunks = std::clamp<std::size_t>(kMostSums / walk.sums_at_most, 1,
+                                                     std::min(kMostChunks, std::max<std::size_t>(blocks, 1)));
+  const std::size_t length = walk.sums;
   sums.assign(chunks * length, 0.0);
 
   auto worker = [&, next = std::atomic<std::size_t>{0}](std::size_t number) mutable {
-    double* buffer = scratch[number].resize(block_rows * row_doubles + extra);
+    double* buffer = scratch[number].resize(block_rows * walk.row + walk.extra);
     for (std::size_t c = next++; c < chunks; c = next++)
       for (std::size_t i = c * blocks / chunks; i < (c + 1) * blocks / chunks; ++i) {
         const std::size_t first = i * block_rows;
@@ -158,7 +159,7 @@ const double* EmPass::State::sum_blocks(std::size_t length, std::size_t row_doub
       }
   };
   int workers = 1;
-  if (chunks > 1 && static_cast<double>(n) * row_cost > kWorthThreads)
+  if (chunks > 1 && static_cast<double>(n) * walk.row_cost > kWorthThreads)
     workers = std::min(resolve_threads(threads), static_cast<int>(chunks));
   if (scratch.size() < static_cast<std::size_t>(workers)) scratch.resize(static_cast<std::size_t>(workers));
   if (workers == 1)
@@ -175,7 +176,7 @@ void EmPass::run(const EmParameters& parameters, EmParts parts, EmSums& sums, in
   State& s = *state_;
   s.pack(parameters);
   const std::size_t K = s.experts, p = s.p, q = s.q;
-  const Layout layout(p, q, K);
+  const Layout layout(p, q, K, parts);
   const std::size_t pairs = pair_count(p), gate_pairs = pair_count(q), blocks = pair_count(K - 1);
   if (responsibilities)
     responsibilities->resize(static_cast<Eigen::Index>(s.n), static_cast<Eigen::Index>(K + (s.has_noise ? 1 : 0)));
@@ -184,9 +185,14 @@ void EmPass::run(const EmParameters& parameters, EmParts parts, EmSums& sums, in
   const bool any = parts.experts || parts.gate_gradient || parts.gate_information;
   const std::size_t groups = any ? 3 * K + (parts.gate_information ? blocks : 0) : 0;
   const std::size_t lanes = 5 * K * kTile;
-  double cost = static_cast<double>(K * (p + q + 20));
-  if (parts.experts) cost += static_cast<double>(K * (pairs + p));
-  if (parts.gate_information) cost += static_cast<double>(blocks * gate_pairs);
+  State::Walk walk{.sums = layout.length,
+                   .sums_at_most = Layout(p, q, K, EmParts::all()).length,
+                   .row = groups,
+                   .row_at_most = 3 * K + blocks,
+                   .extra = lanes};
+  walk.row_cost = static_cast<double>(K * (p + q + 20));
+  if (parts.experts) walk.row_cost += static_cast<double>(K * (pairs + p));
+  if (parts.gate_information) walk.row_cost += static_cast<double>(blocks * gate_pairs);
 
   const auto body = [&](std::size_t first, std::size_t rows, double* scratch, double* out) {
     detail::ExpectationBlock b = s.block(first, rows);
@@ -230,7 +236,7 @@ void EmPass::run(const EmParameters& parameters, EmParts parts, EmSums& sums, in
     if (parts.gate_gradient) add(nullptr, b.z, q, 2 * K, K, layout.gate_gradient, q);
     if (parts.gate_information) add(b.z, b.z, q, 3 * K, blocks, layout.gate_information, gate_pairs);
   };
-  const double* total = s.sum_blocks(layout.length, groups, lanes, cost, threads, body);
+  const double* total = s.sum_blocks(walk, threads, body);
 
   const auto k_count = static_cast<Eigen::Index>(K), p_count = static_cast<Eigen::Index>(p),
              q_count = static_cast<Eigen::Index>(q);

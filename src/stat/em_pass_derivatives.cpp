@@ -286,8 +286,15 @@ void EmPass::derivatives(const EmParameters& parameters, EmDerivatives& result, 
     add(nullptr, 1, b.z, q, false, plan.z_only, L * (K + 2), plan.at_z, q);
     add(nullptr, 1, b.x, p, false, plan.x_only, K * (K + 2), plan.at_x, p);
   };
-  const double cost = static_cast<double>(pair_count(K) * 4 * pair_count(std::max(s.p, s.q)));
-  const double* total = s.sum_blocks(plan.length, raw_groups + plan.groups, lanes, cost, threads, body);
+  const std::size_t row = raw_groups + plan.groups;
+  const double* total =
+      s.sum_blocks({.sums = plan.length,
+                    .sums_at_most = plan.length,
+                    .row = row,
+                    .row_at_most = row,
+                    .extra = lanes,
+                    .row_cost = static_cast<double>(pair_count(K) * 4 * pair_count(std::max(s.p, s.q)))},
+                   threads, body);
   Assembly(plan, total, s.has_noise, result).run();
 }
 

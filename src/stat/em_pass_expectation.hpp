@@ -10,7 +10,8 @@ namespace clearway::detail {
 
 inline constexpr std::size_t kTile = TiledMatrix::kTile;
 
-/// Residuals y - x'b_k and gate scores z'w_k of G experts from k0 on, for U * W rows.
+/// Residuals y - x'b_k and gate scores z'w_k of G experts from k0 on, for U * W rows. The next tile is fetched meanwhile:
+/// memory would otherwise rest during the exponentials (a fifth of the time at d = 50, n = 1e5).
 template <int W, int G, int U>
 CLEARWAY_INLINE void residuals_and_scores(const ExpectationBlock& b, const double* x, const double* z, const double* y,
                                           std::size_t k0, double* residual, double* score) {
@@ -24,6 +25,7 @@ CLEARWAY_INLINE void residuals_and_scores(const ExpectationBlock& b, const doubl
     for (std::size_t j = 0; j < b.p; ++j, cb += K, cg += K) {
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) {
+        __builtin_prefetch(x + (b.p + j) * kTile + u * W);
         const Real column = load<W>(x + j * kTile + u * W);
 #pragma GCC unroll 4
         for (int k = 0; k < G; ++k) {
@@ -36,6 +38,7 @@ CLEARWAY_INLINE void residuals_and_scores(const ExpectationBlock& b, const doubl
     for (std::size_t j = 0; j < b.p; ++j, cb += K) {
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) {
+        __builtin_prefetch(x + (b.p + j) * kTile + u * W);
         const Real column = load<W>(x + j * kTile + u * W);
 #pragma GCC unroll 4
         for (int k = 0; k < G; ++k) mean[k][u] += column * cb[k];
@@ -44,6 +47,7 @@ CLEARWAY_INLINE void residuals_and_scores(const ExpectationBlock& b, const doubl
     for (std::size_t j = 0; j < b.q; ++j, cg += K) {
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) {
+        __builtin_prefetch(z + (b.q + j) * kTile + u * W);
         const Real column = load<W>(z + j * kTile + u * W);
 #pragma GCC unroll 4
         for (int k = 0; k < G; ++k) gate[k][u] += column * cg[k];

@@ -55,12 +55,20 @@ struct EmPass::State {
   /// caller.
   detail::ExpectationBlock block(std::size_t first, std::size_t rows) const;
 
-  /// Calls body(first_row, rows, scratch, out) for blocks of rows, `out` being `length` sums that start at zero;
-  /// returns the total over all blocks. `row_doubles`: scratch per row; `extra`: scratch beside it; `row_cost`:
-  /// multiplications per row, to judge whether threads pay.
+  /// What a walk over the rows needs. Sizes "at most" are those with every part asked for: they alone decide how the rows
+  /// are cut, so that a sum does not depend on what else is computed.
+  struct Walk {
+    std::size_t sums = 0;  ///< sums per chunk
+    std::size_t sums_at_most = 0;
+    std::size_t row = 0;  ///< scratch doubles per row
+    std::size_t row_at_most = 0;
+    std::size_t extra = 0;  ///< scratch doubles beside them
+    double row_cost = 0.0;  ///< multiplications per row, to judge whether threads pay
+  };
+  /// Calls body(first_row, rows, scratch, out) for blocks of rows, `out` being sums that start at zero; returns the total
+  /// over all blocks.
   using BlockBody = std::function<void(std::size_t first, std::size_t rows, double* scratch, double* out)>;
-  const double* sum_blocks(std::size_t length, std::size_t row_doubles, std::size_t extra, double row_cost, int threads,
-                           const BlockBody& body);
+  const double* sum_blocks(const Walk& walk, int threads, const BlockBody& body);
 };
 
 }  // namespace clearway

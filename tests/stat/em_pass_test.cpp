@@ -138,7 +138,7 @@ RC_GTEST_PROP(EmPass, EqualsReference, ()) {
 }
 
 TEST(EmPass, PartsAreIndependent) {
-  const Problem p = random_problem(3, 515, 4, 2, 3, false, true, true);
+  const Problem p = random_problem(3, 5150, 4, 2, 3, false, true, true);
   Tiled tiled(p);
   EmSums all;
   tiled.pass.run(p.parameters, EmParts::all(), all);

@@ -95,7 +95,7 @@ T Activation::derivative(const T& z) const {
       const double below = kind == ActivationKind::relu ? 0.0 : leak;
       const T minus = -z;
       const T left = at_least(minus, 0.0);
-      return 1.0 - left * (1.0 - below);
+      return (1.0 - left) + left * below;
     }
     case ActivationKind::polynomial:
       return power(z, degree - 1) * static_cast<double>(degree);

@@ -1,0 +1,107 @@
+// Which gate is which other gate in other coordinates, for random parameters.
+
+#include <gtest/gtest.h>
+// gtest first
+#include <rapidcheck.h>
+
+#include "arrays.hpp"
+#include "clearway/core/gates/all.hpp"
+#include "laws/generated.hpp"
+
+namespace clearway {
+namespace {
+
+using laws::any_problem;
+using laws::fill_normal;
+using laws::largest_difference;
+using laws::normal_array;
+
+// Both sides evaluate forms of degree two in numbers up to about 10 by other routes: errors stay below 1e4 eps times
+// the largest score.
+double tolerance(const DoubleArray& scores) {
+  return 1e4 * 2.2e-16 * (1 + scores.abs().maxCoeff());
+}
+
+/// -|L'(x - c)|^2 / 2 + b + log|L| expanded in powers of x, with P = L L':
+/// -x'Px / 2 + c'P x + (b + log|L| - c'Pc / 2).
+QuadraticParameters<DoubleArray> expanded(const GaussianGateParameters<DoubleArray>& p) {
+  const Eigen::Index k = p.centres.rows(), d = p.centres.cols();
+  QuadraticParameters<DoubleArray> out{DoubleArray(k, d), DoubleArray(k, d * (d + 1) / 2), DoubleArray(1, k)};
+  for (Eigen::Index expert = 0; expert < k; ++expert) {
+    const DoubleArray packed = p.factors.row(expert);
+    const Eigen::MatrixXd l = lower_triangle(packed, d).matrix();
+    const Eigen::MatrixXd precision = l * l.transpose();
+    const Eigen::VectorXd centre = p.centres.row(expert).matrix().transpose();
+    out.slopes.row(expert) = (precision * centre).transpose().array();
+    out.intercepts(0, expert) =
+        p.intercepts(0, expert) + l.diagonal().array().log().sum() - 0.5 * centre.dot(precision * centre);
+    for (Eigen::Index i = 0, at = 0; i < d; ++i)
+      for (Eigen::Index j = i; j < d; ++j, ++at)
+        out.forms(expert, at) = i == j ? -0.5 * precision(i, i) : -precision(i, j);
+  }
+  return out;
+}
+
+TEST(GateEquivalence, GaussianWithFreeCovariancesIsFullQuadratic) {
+  EXPECT_TRUE(rc::check("Gaussian gate = quadratic gate", [] {
+    laws::Problem problem = any_problem();
+    const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
+    auto p = GaussianGate().zero_parameters(x, problem.d, problem.k);
+    fill_normal(problem.random, 1.0, p);
+    const DoubleArray gaussian = GaussianGate().log_weights(x, p);
+    const DoubleArray quadratic = QuadraticGate().log_weights(x, expanded(p));
+    RC_ASSERT(largest_difference(gaussian, quadratic) <= tolerance(QuadraticGate().scores(x, expanded(p))));
+  }));
+}
+
+TEST(GateEquivalence, GaussianWithOneSharedCovarianceIsSoftmax) {
+  EXPECT_TRUE(rc::check("Gaussian gate with equal factors = softmax gate", [] {
+    laws::Problem problem = any_problem();
+    const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
+    auto p = GaussianGate().zero_parameters(x, problem.d, problem.k);
+    fill_normal(problem.random, 1.0, p);
+    p.factors = DoubleArray(p.factors.row(0).replicate(problem.k, 1));
+    const auto coordinates = expanded(p);
+    const DoubleArray gaussian = GaussianGate().log_weights(x, p);
+    const DoubleArray softmax = SoftmaxGate().log_weights(x, {coordinates.slopes, coordinates.intercepts});
+    RC_ASSERT(largest_difference(gaussian, softmax) <= tolerance(QuadraticGate().scores(x, coordinates)));
+  }));
+}
+
+TEST(GateEquivalence, LowRankAndDiagonalAreFullWithFewerNumbers) {
+  EXPECT_TRUE(rc::check("low-rank and diagonal forms = full form", [] {
+    laws::Problem problem = any_problem();
+    const Eigen::Index d = problem.d, k = problem.k;
+    const DoubleArray x = normal_array(problem.random, problem.n, d);
+    const QuadraticGate full, diagonal{.form = QuadraticForm::diagonal},
+        low_rank{.form = QuadraticForm::low_rank, .rank = 2};
+    auto p = low_rank.zero_parameters(x, d, k), q = diagonal.zero_parameters(x, d, k);
+    fill_normal(problem.random, 1.0, p);
+    fill_normal(problem.random, 1.0, q);
+    auto p_full = full.zero_parameters(x, d, k), q_full = p_full;
+    p_full.slopes = p.slopes, p_full.intercepts = p.intercepts;
+    q_full.slopes = q.slopes, q_full.intercepts = q.intercepts;
+    for (Eigen::Index expert = 0; expert < k; ++expert)
+      for (Eigen::Index i = 0, at = 0; i < d; ++i)
+        for (Eigen::Index j = i; j < d; ++j, ++at) {
+          if (i == j) q_full.forms(expert, at) = q.forms(expert, i);
+          for (Eigen::Index r = 0; r < 2; ++r) {
+            const auto u = [&](Eigen::Index c) { return p.forms(expert, 2 * r * d + c); };
+            const auto v = [&](Eigen::Index c) { return p.forms(expert, (2 * r + 1) * d + c); };
+            p_full.forms(expert, at) += i == j ? u(i) * v(i) : u(i) * v(j) + u(j) * v(i);
+          }
+        }
+    const DoubleArray scores = full.scores(x, p_full);
+    RC_ASSERT(largest_difference(low_rank.scores(x, p), scores) <= tolerance(scores) * 10);
+    RC_ASSERT(largest_difference(diagonal.scores(x, q), full.scores(x, q_full)) <= tolerance(scores) * 10);
+  }));
+}
+
+TEST(GateEquivalence, ConstantIsSoftmaxWithoutSlopes) {
+  const DoubleArray x = testing::array({{0.5}, {-2}}), intercepts = testing::array({{0.3, -1, 2}});
+  testing::expect_near(ConstantGate().log_weights(x, {intercepts}),
+                       SoftmaxGate().log_weights(x, {DoubleArray::Zero(3, 1), intercepts}), 0);
+}
+
+}  // namespace
+}  // namespace clearway

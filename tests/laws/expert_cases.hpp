@@ -1,0 +1,70 @@
+// The typed list of experts under test. A new expert is one line here.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <type_traits>
+
+#include "clearway/core/experts/all.hpp"
+
+namespace clearway::laws {
+
+// Settings other than the defaults, and sizes that an expert needs beside inputs and experts.
+template <ActivationKind kind>
+struct GaussianCase : GaussianExpert {
+  GaussianCase() { activation.kind = kind; }
+};
+struct CubicGaussianCase : GaussianExpert {
+  CubicGaussianCase() { activation = {.kind = ActivationKind::polynomial, .degree = 3}; }
+};
+struct TenTrials : BinomialExpert {
+  template <Array A>
+  A mean(const A& x, const BinomialParameters<A>& p) const {
+    return BinomialExpert::mean(x, p, filled(x, rows(x), 1, 10.0));
+  }
+  template <Array A>
+  A log_density(const A& y, const A& x, const BinomialParameters<A>& p) const {
+    return BinomialExpert::log_density(y, x, p, filled(x, rows(x), 1, 10.0));
+  }
+};
+struct ThreeClasses : MultinomialExpert {
+  ThreeClasses() { classes = 3; }
+};
+struct ThreeHiddenUnits : FeedForwardExpert {
+  template <Array A>
+  auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t) const {
+    return FeedForwardExpert::zero_parameters(like, d, 3);
+  }
+};
+struct TwoResponses : GaussianVectorExpert {
+  template <Array A>
+  auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t) const {
+    return GaussianVectorExpert::zero_parameters(like, d, 2);
+  }
+};
+struct TwoIndependentResponses : GaussianVectorExpert {
+  template <Array A>
+  auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t) const {
+    return GaussianVectorExpert::zero_parameters(like, d, 2, true);
+  }
+};
+struct UnitBox : UniformExpert {
+  template <Array A>
+  UniformParameters<A> zero_parameters(const A& like, std::ptrdiff_t, std::ptrdiff_t) const {
+    return {filled(like, 1, 1, 0.0), filled(like, 1, 1, 1.0)};
+  }
+};
+
+using Experts =
+    ::testing::Types<GaussianExpert, GaussianCase<ActivationKind::sigmoid>, GaussianCase<ActivationKind::tanh>,
+                     GaussianCase<ActivationKind::relu>, GaussianCase<ActivationKind::leaky_relu>, CubicGaussianCase,
+                     StudentTExpert, BinomialExpert, TenTrials, PoissonExpert, GammaExpert, ThreeClasses,
+                     ThreeHiddenUnits, TwoResponses, TwoIndependentResponses, UnitBox>;
+
+/// True for experts whose parameter struct holds k experts side by side.
+template <class Expert>
+inline constexpr bool kStacked =
+    !std::is_base_of_v<FeedForwardExpert, Expert> && !std::is_base_of_v<GaussianVectorExpert, Expert> &&
+    !std::is_base_of_v<UniformExpert, Expert>;
+
+}  // namespace clearway::laws

@@ -33,8 +33,7 @@ ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& 
   };
   gate.assign(static_cast<std::size_t>(g.parameters().size()), -1);
   for (Eigen::Index i = 0; i < g.parameters().size(); ++i)
-    if (!g.pinned(i))
-      gate[static_cast<std::size_t>(i)] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
+    if (!g.pinned(i)) gate[static_cast<std::size_t>(i)] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
 
   const bool shared = shared_sigma(prototype);
   const double log_floor = std::log(settings.sigma_floor);
@@ -56,8 +55,8 @@ ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& 
     }
     if (expert.responses() > 1) {  // the diagonal of the covariance factor
       const int m = expert.responses();
-      std::size_t at = count - static_cast<std::size_t>(
-                                   expert.spec().covariance == CovarianceKind::full ? m * (m + 1) / 2 : m);
+      std::size_t at =
+          count - static_cast<std::size_t>(expert.spec().covariance == CovarianceKind::full ? m * (m + 1) / 2 : m);
       for (int i = 0; i < m; ++i) {
         low[static_cast<std::size_t>(index[at])] = log_floor;
         at += expert.spec().covariance == CovarianceKind::full ? static_cast<std::size_t>(m - i) : 1;

@@ -56,8 +56,8 @@ class EmEngine {
   virtual double derivatives(const MixtureModel& model, Vector& score, Matrix* information) = 0;
   /// Forgets everything about earlier steps (call after a jump).
   virtual void reset() {}
-  /// The M-step from given responsibilities (n x k, rows in data order): the first step of a start. The gate makes
-  /// `gate_steps` Newton steps.
+  /// The M-step from given responsibilities (n x k, rows in data order): the first step of a start. The gate makes at
+  /// most `gate_steps` Newton steps from equal weights; 0 leaves it.
   virtual void maximise(const Matrix& responsibilities, int gate_steps, MixtureModel& model) = 0;
 
   /// The penalty term of the objective (not positive) at a model.

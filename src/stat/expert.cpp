@@ -18,7 +18,9 @@ using Eigen::Index;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLogTwoPi = 1.83787706640934548356;
 
-int slopes_of(const ExpertSpec& spec, int inputs) { return spec.kind == ExpertKind::constant ? 0 : inputs; }
+int slopes_of(const ExpertSpec& spec, int inputs) {
+  return spec.kind == ExpertKind::constant ? 0 : inputs;
+}
 
 int covariance_size(const ExpertSpec& spec, int m) {
   return spec.covariance == CovarianceKind::full ? m * (m + 1) / 2 : m;
@@ -43,7 +45,9 @@ Matrix unpack_covariance_factor(const ExpertSpec& spec, const double* packed, in
   return factor;
 }
 
-double normal_cdf(double z) { return 0.5 * std::erfc(-z * 0.70710678118654752440); }
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z * 0.70710678118654752440);
+}
 
 }  // namespace
 
@@ -164,7 +168,9 @@ Index sigma_index(const Expert& expert) {
 }
 }  // namespace
 
-double Expert::sigma() const { return has_sigma() ? std::exp(parameters_(sigma_index(*this))) : kNan; }
+double Expert::sigma() const {
+  return has_sigma() ? std::exp(parameters_(sigma_index(*this))) : kNan;
+}
 
 void Expert::set_sigma(double sigma) {
   if (!has_sigma()) throw std::logic_error("this kind of expert has no sigma");
@@ -255,9 +261,9 @@ Vector Expert::log_density(const Data& data) const {
   }
   const double* extra = parameters_.data() + parameters_.size() - detail::extra_count(spec_.kind);
   for (Index i = 0; i < n; ++i)
-    result(i) = detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra,
-                                          data.trials.size() ? data.trials(i) : 1.0)
-                    .value;
+    result(i) =
+        detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra, data.trials.size() ? data.trials(i) : 1.0)
+            .value;
   return result;
 }
 

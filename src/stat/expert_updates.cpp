@@ -19,7 +19,9 @@ Matrix with_ones(const Matrix& x, int slopes) {
   return design;
 }
 
-double trials_of(const Data& data, Index i) { return data.trials.size() ? data.trials(i) : 1.0; }
+double trials_of(const Data& data, Index i) {
+  return data.trials.size() ? data.trials(i) : 1.0;
+}
 
 const double* extras(const Expert& expert) {
   return expert.parameters().data() + expert.parameters().size() - extra_count(expert.spec().kind);
@@ -174,8 +176,7 @@ void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstV
   covariance = 0.5 * (covariance + covariance.transpose().eval());
   double* packed = expert.parameters().data() + static_cast<Index>(m) * p;
   if (expert.spec().covariance == CovarianceKind::diagonal) {
-    for (int j = 0; j < m; ++j)
-      packed[j] = std::log(std::max(sigma_floor, std::sqrt(std::max(0.0, covariance(j, j)))));
+    for (int j = 0; j < m; ++j) packed[j] = std::log(std::max(sigma_floor, std::sqrt(std::max(0.0, covariance(j, j)))));
     return;
   }
   // Keep the smallest standard deviation (in any direction) at the floor.
@@ -191,7 +192,9 @@ void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstV
 
 }  // namespace
 
-int slope_count(const Expert& expert) { return expert.spec().kind == ExpertKind::constant ? 0 : expert.inputs(); }
+int slope_count(const Expert& expert) {
+  return expert.spec().kind == ExpertKind::constant ? 0 : expert.inputs();
+}
 
 Vector solve_semidefinite(const Matrix& a, const Vector& b) {
   // Scaled to unit diagonal first, so that "near-singular" does not depend on units.
@@ -377,8 +380,7 @@ void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstV
         const Matrix u = expert_score_rows(expert, block).leftCols(count);
         gradient.noalias() += u.transpose() * weight;
         const double sigma2 = expert.sigma() * expert.sigma();
-        const Vector residual =
-            block.response.col(0) - expert.mean(block.expert_inputs, block.trials, block.offset);
+        const Vector residual = block.response.col(0) - expert.mean(block.expert_inputs, block.trials, block.offset);
         const Vector inverse = (residual.array().abs() > 1e-150).select(sigma2 / residual.array(), 0.0);
         const Matrix jacobian = inverse.asDiagonal() * u;
         information.noalias() += jacobian.transpose() * ((weight / sigma2).asDiagonal() * jacobian);

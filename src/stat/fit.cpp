@@ -9,6 +9,7 @@
 #include "clearway/base/parallel.hpp"
 #include "clearway/base/random.hpp"
 #include "em_engine.hpp"
+#include "nesting.hpp"
 #include "optimise.hpp"
 #include "starts.hpp"
 
@@ -24,7 +25,11 @@ using detail::StartMaker;
 using Eigen::Index;
 
 constexpr int kBatch = 12;
-constexpr double kAgreement = 1e-6;  // relative difference of log-likelihoods that counts as the same optimum
+constexpr int kScreeningIterations = 8;
+constexpr double kOverlap = 0.2;  // normalised entropy of responsibilities from which experts overlap
+constexpr int kReseedRounds = 2;
+constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
+constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
 // Streams of randomness, so that no two uses share one.
 constexpr std::uint64_t kSubsampleStream = 1, kSpectralStream = 2, kStartStream = 1000;
 
@@ -63,8 +68,8 @@ class Fitter {
       prototype_.noise_weight = 0.05;
       double log_volume = 0;
       for (Index j = 0; j < data.response.cols(); ++j)
-        log_volume += std::log((data.response.col(j).maxCoeff() - data.response.col(j).minCoeff()) /
-                               scaling_.response_scale(j));
+        log_volume +=
+            std::log((data.response.col(j).maxCoeff() - data.response.col(j).minCoeff()) / scaling_.response_scale(j));
       prototype_.noise_log_density = -log_volume;
     }
     optimise_settings_ = {.max_iterations = options.max_iterations,
@@ -125,9 +130,7 @@ class Fitter {
     return StartMaker(tiny, prototype).spectral_applies(reason);
   }
 
-  double total_weight() const {
-    return data_.weights.size() ? data_.weights.sum() : static_cast<double>(data_.rows());
-  }
+  double total_weight() const { return data_.weights.size() ? data_.weights.sum() : static_cast<double>(data_.rows()); }
 
   void report(double fraction, const std::string& what) const {
     if (progress_) progress_(fraction, what);
@@ -184,35 +187,78 @@ class Fitter {
     return kCycle[number % 6];
   }
 
-  // Makes starts number first .. first + count - 1 and runs each for a few iterations.
+  // Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
+  // run: twice as many starts for the same work (successive halving).
   void short_runs(std::size_t first, std::size_t count) {
     const std::size_t offset = models_.size();
     models_.resize(offset + count);
     records_.resize(offset + count);
     std::vector<std::vector<std::string>> notes(count);
+    std::vector<std::unique_ptr<EmEngine>> engines(count);
+    const int screening = std::min(options_.short_iterations, kScreeningIterations);
     parallel_for(count, settings_.threads, [&](std::size_t i) {
       StartRecord& record = records_[offset + i];
       record.kind = kind_of(first + i);
       try {
-        const auto engine = detail::make_engine(*sample_, scaling_, prototype_, serial_settings());
+        engines[i] = detail::make_engine(*sample_, scaling_, prototype_, serial_settings());
         RandomStream stream(static_cast<std::uint64_t>(options_.seed), kStartStream + first + i);
-        MixtureModel model = record.kind == StartKind::spectral
-                                 ? maker_->make_spectral(*engine, static_cast<std::uint64_t>(options_.seed) + first + i,
-                                                         notes[i])
-                                 : maker_->make(record.kind, *engine, stream);
-        const double value = detail::run_short(*engine, model, options_.short_iterations);
-        record.short_log_likelihood =
-            (value / engine->total_weight() + scaling_.log_jacobian()) * total_weight();
-        record.iterations = options_.short_iterations;
-        record.degenerate = is_degenerate(model);
-        if (!std::isfinite(value)) record.failure = "the likelihood is not finite";
-        models_[offset + i] = std::move(model);
+        models_[offset + i] =
+            record.kind == StartKind::spectral
+                ? maker_->make_spectral(*engines[i], static_cast<std::uint64_t>(options_.seed) + first + i,
+                                        options_.method == FitMethod::spectral, notes[i])
+                : maker_->make(record.kind, *engines[i], stream);
+        continue_run(offset + i, *engines[i], screening);
       } catch (const std::runtime_error& error) {
         record.failure = error.what();
       }
     });
     for (auto& n : notes)
       for (auto& text : n) diagnoses_.push_back(std::move(text));
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < count; ++i)
+      if (records_[offset + i].failure.empty()) order.push_back(i);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
+      return records_[offset + x].short_log_likelihood > records_[offset + y].short_log_likelihood;
+    });
+    order.resize(
+        std::min(order.size(), std::max<std::size_t>(static_cast<std::size_t>(options_.polished) + 1, count / 3)));
+    parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
+      continue_run(offset + order[i], *engines[order[i]], options_.short_iterations - screening);
+    });
+  }
+
+  // Some more iterations of one start on the rows of the tournament.
+  void continue_run(std::size_t start, EmEngine& engine, int iterations) {
+    if (iterations <= 0) return;
+    StartRecord& record = records_[start];
+    const double value = detail::run_short(engine, models_[start], iterations);
+    record.short_log_likelihood = (value / engine.total_weight() + scaling_.log_jacobian()) * total_weight();
+    record.iterations += iterations;
+    record.degenerate = is_degenerate(models_[start]);
+    if (!std::isfinite(value)) record.failure = "the likelihood is not finite";
+  }
+
+  // Where mixtures lose small experts: the rows that the best solution explains worst get an expert of their own, in
+  // turn at the expense of each of the present ones (after Ueda et al. 2000, split and merge EM).
+  void reseeded_runs(const Solution& best) {
+    const auto k = static_cast<std::size_t>(options_.experts);
+    const std::size_t offset = models_.size();
+    models_.resize(offset + k);
+    records_.resize(offset + k);
+    // Children of the best solution look good from the start and would crowd out independent ones: only the best child
+    // is ever polished, by reseed_improves().
+    polished_.resize(models_.size(), true);
+    parallel_for(k, settings_.threads, [&](std::size_t j) {
+      StartRecord& record = records_[offset + j];
+      record.kind = StartKind::reseeded;
+      try {
+        const auto engine = detail::make_engine(*sample_, scaling_, prototype_, serial_settings());
+        models_[offset + j] = maker_->make_reseeded(best.model, static_cast<int>(j), *engine);
+        continue_run(offset + j, *engine, options_.short_iterations);
+      } catch (const std::runtime_error& error) {
+        record.failure = error.what();
+      }
+    });
   }
 
   bool is_degenerate(const MixtureModel& model) const {
@@ -234,26 +280,29 @@ class Fitter {
     std::vector<std::size_t> chosen;
     for (std::size_t i : order)
       if (static_cast<int>(chosen.size()) < count && !records_[i].degenerate) chosen.push_back(i);
-    bool degenerate_known = std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
+    bool degenerate_known =
+        std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
     for (std::size_t i : order)
       if (records_[i].degenerate && (chosen.empty() || !degenerate_known)) {
         chosen.push_back(i);
         degenerate_known = true;
       }
+    polish(chosen);
+  }
+
+  // Carries the given starts to convergence on all rows.
+  void polish(const std::vector<std::size_t>& chosen) {
     for (std::size_t i : chosen) polished_[i] = true;
     std::vector<Solution> found(chosen.size());
     // Small problems: solutions side by side. Large ones: one after the other, each on all threads.
     const bool large = data_.rows() >= 20000;
-    const auto polish = [&](std::size_t i, EmEngine& engine) {
-      found[i] = polish_one(chosen[i], engine);
-    };
     if (large || settings_.threads == 1) {
       if (!engine_) engine_ = detail::make_engine(data_, scaling_, prototype_, settings_);
-      for (std::size_t i = 0; i < chosen.size(); ++i) polish(i, *engine_);
+      for (std::size_t i = 0; i < chosen.size(); ++i) found[i] = polish_one(chosen[i], *engine_);
     } else {
       parallel_for(chosen.size(), settings_.threads, [&](std::size_t i) {
         const auto engine = detail::make_engine(data_, scaling_, prototype_, serial_settings());
-        polish(i, *engine);
+        found[i] = polish_one(chosen[i], *engine);
       });
     }
     for (auto& solution : found) solutions_.push_back(std::move(solution));
@@ -285,7 +334,9 @@ class Fitter {
 
   int agreeing(const Solution& winner) const {
     return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const Solution& s) {
-      return s.degenerate == winner.degenerate &&
+      // A child of another solution is no independent witness.
+      const bool independent = records_[s.start].kind != StartKind::reseeded || s.start == winner.start;
+      return independent && s.degenerate == winner.degenerate &&
              std::abs(s.outcome.objective - winner.outcome.objective) <=
                  kAgreement * std::max(1.0, std::abs(winner.outcome.objective));
     }));
@@ -304,25 +355,103 @@ class Fitter {
     int batch = options_.starts > 0 ? options_.starts : first_batch();
     if (options_.method == FitMethod::spectral) batch = 1;
     std::size_t made = 0;
+    bool overlapping = false;
+    int reseeds = options_.method == FitMethod::spectral ? 0 : kReseedRounds;
     for (;;) {
       short_runs(made, static_cast<std::size_t>(batch));
       made += static_cast<std::size_t>(batch);
       report(0.5 * static_cast<double>(made) / static_cast<double>(made + kBatch), "starts");
       polished_.resize(models_.size(), false);
-      polish_best(options_.polished);
+      polish_best(options_.polished + (overlapping ? 2 : 0));
       report(0.9, "polish");
+      while (reseeds > 0 && reseed_improves()) --reseeds;
       const Solution* winner = best(options_.keep_degenerate);
       if (options_.starts > 0 || options_.method == FitMethod::spectral) break;
-      if (winner && agreeing(*winner) >= 2) break;
+      if (winner) {
+        overlapping = overlaps(*winner);
+        const int evidence = agreeing(*winner) + (stable_under_reseeding_ ? 1 : 0);
+        if (evidence >= (overlapping ? 4 : 2) && static_cast<int>(made) >= (overlapping ? 4 * kBatch : 0)) break;
+      }
       if (static_cast<int>(made) >= options_.max_starts) break;
       batch = std::min<int>(kBatch, options_.max_starts - static_cast<int>(made));
     }
+    check_nested();
     if (!best(true)) {
       std::string why = "no start gave a finite likelihood";
       for (const StartRecord& r : records_)
         if (!r.failure.empty()) why = r.failure;
       world_error("fitting failed: {}", why);
     }
+  }
+
+  // A larger model must not end below a smaller one that it contains. Where the smaller one comes close (or is cheap
+  // beside the larger one), it is fitted, and its optimum is one more start.
+  void check_nested() {
+    const Solution* found = best(options_.keep_degenerate);
+    if (!found || options_.method == FitMethod::spectral) return;
+    for (FitOptions smaller : detail::nested_options(options_)) {
+      const bool gate_only =
+          smaller.expert.kind == options_.expert.kind && smaller.expert.variance == options_.expert.variance;
+      if (gate_only && smaller.gate.kind == GateKind::constant &&
+          found->outcome.objective - constant_gate_objective(*found) > kClearlyNested)
+        continue;
+      smaller.start_rows = options_.start_rows;
+      const FitResult nested = fit(data_, smaller);
+      if (!(nested.log_likelihood > -std::numeric_limits<double>::infinity())) continue;
+      StartRecord record;
+      record.kind = StartKind::nested;
+      record.short_log_likelihood = nested.log_likelihood;
+      record.iterations = nested.iterations;
+      records_.push_back(record);
+      models_.push_back(detail::enlarge(scaling_.to_standard(nested.model), prototype_));
+      polished_.push_back(false);
+      polish({models_.size() - 1});
+      found = best(options_.keep_degenerate);
+    }
+  }
+
+  // What a constant gate reaches from the experts of a solution in a short run.
+  double constant_gate_objective(const Solution& solution) const {
+    MixtureModel constant = solution.model;
+    const Vector share = solution.model.gate.log_weights(sample_standard_.gate_inputs).array().exp().colwise().mean();
+    constant.gate = Gate(GateSpec{.kind = GateKind::constant}, constant.gate.inputs(), constant.gate.experts());
+    constant.gate.parameters() = share.array().max(1e-6).log();
+    constant.gate.pin();
+    const auto engine = detail::make_engine(*sample_, scaling_, constant, serial_settings());
+    return detail::run_short(*engine, constant, kScreeningIterations) / engine->total_weight() * total_weight();
+  }
+
+  // Experts that overlap make many local optima: then a few polished starts that agree prove little.
+  bool overlaps(const Solution& solution) const {
+    const Matrix r = solution.model.responsibilities(sample_standard_);
+    const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
+    return entropy > kOverlap * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
+  }
+
+  // One round of reseeding the best solution; whether it found a better one.
+  bool reseed_improves() {
+    const Solution* before = best(options_.keep_degenerate);
+    if (!before) return false;
+    stable_under_reseeding_ = false;
+    const double value = before->outcome.objective;
+    const double short_value = records_[before->start].short_log_likelihood;
+    const std::size_t offset = models_.size();
+    reseeded_runs(Solution(*before));
+    std::size_t top = offset;
+    for (std::size_t i = offset; i < models_.size(); ++i)
+      if (records_[i].failure.empty() && !records_[i].degenerate &&
+          (!records_[top].failure.empty() || records_[top].degenerate ||
+           records_[i].short_log_likelihood > records_[top].short_log_likelihood))
+        top = i;
+    // Not worth polishing when even a long way to go could not reach the best solution.
+    const double margin = 1e-3 * total_weight() + 2.0;
+    if (!records_[top].failure.empty() || records_[top].degenerate ||
+        records_[top].short_log_likelihood <
+            std::min(short_value, value + scaling_.log_jacobian() * total_weight()) - margin)
+      return !(stable_under_reseeding_ = true);
+    polish({top});
+    stable_under_reseeding_ = best(options_.keep_degenerate)->outcome.objective <= value + kAgreement * std::abs(value);
+    return !stable_under_reseeding_;
   }
 
   // Small data are cheap and have more local optima: more starts there.
@@ -371,8 +500,8 @@ class Fitter {
     for (IterationRecord& r : result.history) r.log_likelihood += jacobian;
     result.start_records = records_;
 
-    const std::vector<int> order = winner.model.order_by_share(
-        scaling_.standardised(*sample_, 0, std::min<Index>(sample_->rows(), data_.rows())));
+    const std::vector<int> order =
+        winner.model.order_by_share(scaling_.standardised(*sample_, 0, std::min<Index>(sample_->rows(), data_.rows())));
     result.model = scaling_.to_raw(winner.model.permuted(order));
     result.log_likelihood = winner.outcome.objective - engine_->penalty(winner.model) + jacobian;
     result.converged = winner.outcome.converged;
@@ -396,7 +525,7 @@ class Fitter {
     result.gate_separated = true;
     result.supremum_log_likelihood = winner.outcome.objective + jacobian;
     if (options_.separation_ridge == 0) return;
-    engine_->set_gate_ridge(options_.separation_ridge);
+    engine_->set_gate_ridge(options_.separation_ridge / total_weight());
     Solution ridged = winner;
     // From coefficients of ordinary size: at the far end of the plateau the penalised objective has no curvature.
     const double largest = ridged.model.gate.parameters().cwiseAbs().maxCoeff();
@@ -436,19 +565,23 @@ class Fitter {
   void warn(const Solution& winner, FitResult& result) const {
     auto& warnings = result.warnings;
     if (!result.converged)
-      warnings.push_back(fmt::format(
-          "The fit did not converge ({}); raise --max-iterations (now {}) or try more --starts.",
-          enum_name(winner.outcome.reason), options_.max_iterations));
+      warnings.push_back(
+          fmt::format("The fit did not converge ({}); raise --max-iterations (now {}) or try more --starts.",
+                      enum_name(winner.outcome.reason), options_.max_iterations));
     if (result.gate_separated && options_.separation_ridge > 0)
       warnings.push_back(fmt::format(
-          "The gate separates the data: without a penalty its coefficients run to infinity and the log-likelihood tends "
-          "to {:.3f}. The coefficients shown are those of a ridge penalty of {:g} per row (--separation-ridge).",
+          "The gate separates the data: without a penalty its coefficients run to infinity and the log-likelihood "
+          "tends "
+          "to {:.3f}. The coefficients shown are those under a weak ridge penalty ({:g} on standardised inputs, "
+          "--separation-ridge).",
           result.supremum_log_likelihood, options_.separation_ridge));
     else if (result.gate_separated)
-      warnings.push_back("The gate separates the data: its coefficients run to infinity, those shown are where it stopped.");
+      warnings.push_back(
+          "The gate separates the data: its coefficients run to infinity, those shown are where it stopped.");
     if (winner.degenerate)
       warnings.push_back(
-          "An expert sits at the noise floor (--sigma-floor): the likelihood has a spike there and no maximum. Use fewer "
+          "An expert sits at the noise floor (--sigma-floor): the likelihood has a spike there and no maximum. Use "
+          "fewer "
           "experts, a shared noise level (--variance shared) or a higher floor.");
     else if (std::isfinite(result.degenerate_log_likelihood) &&
              result.degenerate_log_likelihood > result.log_likelihood)
@@ -458,16 +591,17 @@ class Fitter {
           result.degenerate_log_likelihood));
     for (Index j = 0; j < result.model.expert_count(); ++j)
       if (result.shares(j) * result.effective_rows < static_cast<double>(data_.expert_inputs.cols() + 2))
-        warnings.push_back(fmt::format(
-            "Expert {} holds {:.3g} rows in all, fewer than it has parameters; use fewer experts.", j + 1,
-            result.shares(j) * result.effective_rows));
+        warnings.push_back(
+            fmt::format("Expert {} holds {:.3g} rows in all, fewer than it has parameters; use fewer experts.", j + 1,
+                        result.shares(j) * result.effective_rows));
     if (result.degrees_of_freedom >= result.effective_rows)
-      warnings.push_back(fmt::format("The model has {} parameters for {:g} rows.", result.degrees_of_freedom,
-                                     result.effective_rows));
+      warnings.push_back(
+          fmt::format("The model has {} parameters for {:g} rows.", result.degrees_of_freedom, result.effective_rows));
     if (options_.starts == 0 && options_.experts > 1 && result.starts_agreed < 2 &&
         options_.method != FitMethod::spectral)
-      warnings.push_back(fmt::format(
-          "Only one of {} polished starts reached this optimum; raise --max-starts to search on.", result.starts_polished));
+      warnings.push_back(
+          fmt::format("Only one of {} polished starts reached this optimum; raise --max-starts to search on.",
+                      result.starts_polished));
     if (result.start == StartKind::spectral || options_.method == FitMethod::spectral)
       for (const std::string& text : diagnoses_) warnings.push_back("Spectral start: " + text);
   }
@@ -483,6 +617,7 @@ class Fitter {
   const Data* sample_ = nullptr;
   std::optional<StartMaker> maker_;
   bool spectral_applies_ = false;
+  bool stable_under_reseeding_ = false;
   std::unique_ptr<EmEngine> engine_;
   std::vector<StartRecord> records_;
   std::vector<MixtureModel> models_;
@@ -495,9 +630,10 @@ class Fitter {
 
 std::string FitResult::brief() const {
   if (reason == StopReason::not_fitted) return "not fitted yet";
-  return fmt::format("{} experts, log-likelihood {:.4f} (df {}), BIC {:.2f}, {} after {} iterations, {} start, {} of {} agreed",
-                     model.expert_count(), log_likelihood, degrees_of_freedom, bic, enum_name(reason), iterations,
-                     enum_name(start), starts_agreed, starts_polished);
+  return fmt::format(
+      "{} experts, log-likelihood {:.4f} (df {}), BIC {:.2f}, {} after {} iterations, {} start, {} of {} agreed",
+      model.expert_count(), log_likelihood, degrees_of_freedom, bic, enum_name(reason), iterations, enum_name(start),
+      starts_agreed, starts_polished);
 }
 
 FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* user_start,

@@ -17,7 +17,9 @@ using Array2 = Eigen::ArrayXXd;
 using Eigen::Index;
 
 // Number of entries of a lower triangle.
-int triangle(int q) { return q * (q + 1) / 2; }
+int triangle(int q) {
+  return q * (q + 1) / 2;
+}
 
 int quadratic_form_size(const GateSpec& spec, int q) {
   switch (spec.shape) {
@@ -31,7 +33,9 @@ int quadratic_form_size(const GateSpec& spec, int q) {
   return 0;
 }
 
-int linear_size(const GateSpec& spec, int q) { return spec.linear_term ? q : 0; }
+int linear_size(const GateSpec& spec, int q) {
+  return spec.linear_term ? q : 0;
+}
 
 int block_size_of(const GateSpec& spec, int q) {
   switch (spec.kind) {
@@ -400,8 +404,7 @@ std::vector<std::string> Gate::block_names(const std::vector<std::string>& input
       for (int i = 0; i < q; ++i) names.push_back("centre " + name(i));
       for (int j = 0; j < q; ++j)
         for (int i = j; i < q; ++i)
-          names.push_back(i == j ? "log precision factor " + name(i)
-                                 : "precision factor " + name(i) + ", " + name(j));
+          names.push_back(i == j ? "log precision factor " + name(i) : "precision factor " + name(i) + ", " + name(j));
       break;
     case GateKind::quadratic:
       if (spec_.linear_term)

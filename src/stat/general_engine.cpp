@@ -17,8 +17,7 @@ constexpr Index kParallelRows = 8192;  // fewer rows are not worth a thread
 
 class GeneralEngine final : public EmEngine {
  public:
-  GeneralEngine(const Data& data, const Scaling& scaling, const MixtureModel& prototype,
-                const EngineSettings& settings)
+  GeneralEngine(const Data& data, const Scaling& scaling, const MixtureModel& prototype, const EngineSettings& settings)
       : EmEngine(prototype, settings, data.weights.size() ? data.weights.sum() : static_cast<double>(data.rows())),
         rows_(data.rows()),
         threads_(data.rows() >= kParallelRows ? settings.threads : 1) {
@@ -82,10 +81,10 @@ class GeneralEngine final : public EmEngine {
 
  private:
   struct BlockState {
-    Matrix gate;             // n x k, gate weights
-    Matrix responsibility;   // n x k
-    Vector noise;            // n, responsibility of the noise (or empty)
-    double value = 0;        // weighted log-likelihood
+    Matrix gate;            // n x k, gate weights
+    Matrix responsibility;  // n x k
+    Vector noise;           // n, responsibility of the noise (or empty)
+    double value = 0;       // weighted log-likelihood
   };
 
   Matrix gate_scores(const MixtureModel& model, std::size_t b) const {
@@ -256,7 +255,8 @@ class GeneralEngine final : public EmEngine {
       const Vector step = solve_semidefinite(damped, gradient);
       if (step.allFinite()) {
         for (std::size_t i = 0; i < map_.gate.size(); ++i)
-          if (map_.gate[i] >= 0) model.gate.parameters()(static_cast<Index>(i)) = current(map_.gate[i]) + step(map_.gate[i]);
+          if (map_.gate[i] >= 0)
+            model.gate.parameters()(static_cast<Index>(i)) = current(map_.gate[i]) + step(map_.gate[i]);
         if (gate_objective(r, model) >= before) return true;
       }
       damping = damping == 0 ? 1e-2 : damping * 8;
@@ -333,8 +333,8 @@ class GeneralEngine final : public EmEngine {
       }
       for (int j = 0; j < k; ++j)  // curvature of the gate's log-weights (linear scores)
         for (int l = 0; l < k; ++l) {
-          const Vector weight = w.array() * mass.array() * state.gate.col(j).array() *
-                                ((j == l ? 1.0 : 0.0) - state.gate.col(l).array());
+          const Vector weight =
+              w.array() * mass.array() * state.gate.col(j).array() * ((j == l ? 1.0 : 0.0) - state.gate.col(l).array());
           const Matrix part = jacobian[static_cast<std::size_t>(j)].transpose() *
                               (weight.asDiagonal() * jacobian[static_cast<std::size_t>(l)]);
           for (Index c = 0; c < block_size; ++c)

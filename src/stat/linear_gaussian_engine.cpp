@@ -1,5 +1,6 @@
 // The fast engine: linear Gaussian experts behind a gate with linear scores. One pass over tiled rows per EM iteration
 // gives the likelihood, the experts' least squares and a Newton step for the gate (clearway/stat/em_pass.hpp).
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -147,22 +148,15 @@ class LinearGaussianEngine final : public EmEngine {
     const Index q = z.cols();
     Eigen::Map<Matrix> gate(model.gate.parameters().data(), q, k);
     const Vector mass = r.rowwise().sum();
-    for (int step = 0; step < gate_steps; ++step) {
-      Matrix p = z * gate / temperature_;
-      p.colwise() -= p.rowwise().maxCoeff().eval();
-      p = p.array().exp();
-      p = p.rowwise().sum().cwiseInverse().asDiagonal() * p;
-      sums_.gate_gradient = z.transpose() * (r - mass.asDiagonal() * p);
-      sums_.gate_information.setZero((k - 1) * q, (k - 1) * q);
-      for (int a = 0; a + 1 < k; ++a)
-        for (int b = a; b + 1 < k; ++b) {
-          const Vector w = mass.array() * p.col(a).array() * ((a == b ? 1.0 : 0.0) - p.col(b).array());
-          const Matrix block = z.transpose() * (w.asDiagonal() * z);
-          sums_.gate_information.block(a * q, b * q, q, q) = block;
-          sums_.gate_information.block(b * q, a * q, q, q) = block.transpose();
-        }
-      update_gate(model);
-    }
+    // The first step starts from equal weights, where the information is (I - 11'/k)/k times the Gram matrix of the
+    // features, and its inverse k (I + 11') times that of the Gram matrix: no weighted products are needed.
+    if (gate_steps == 0) return;
+    gate.setZero();
+    Matrix gram = z.transpose() * (mass.asDiagonal() * z);
+    const Matrix gradient = z.transpose() * (r.leftCols(k - 1) - mass * Vector::Constant(k - 1, 1.0 / k).transpose());
+    gram.diagonal().array() += 1e-8 * gram.trace() / static_cast<double>(q);
+    const Matrix direction = gram.ldlt().solve(gradient);
+    gate.leftCols(k - 1) = static_cast<double>(k) * temperature_ * (direction.colwise() + direction.rowwise().sum());
   }
 
  private:

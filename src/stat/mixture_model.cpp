@@ -87,8 +87,8 @@ Vector MixtureModel::quantile(const Data& inputs, double probability) const {
   const auto cdf = [&](const Vector& y) {
     Vector p = Vector::Zero(n);
     for (int j = 0; j < expert_count(); ++j)
-      p += weights.col(j).cwiseProduct(experts[static_cast<std::size_t>(j)].distribution(
-          y, inputs.expert_inputs, inputs.trials, inputs.offset));
+      p += weights.col(j).cwiseProduct(
+          experts[static_cast<std::size_t>(j)].distribution(y, inputs.expert_inputs, inputs.trials, inputs.offset));
     return p;
   };
   for (int side = 0; side < 2; ++side) {  // widen until the bracket holds the quantile
@@ -144,8 +144,8 @@ std::vector<int> MixtureModel::most_likely_expert(const Data& inputs) const {
 
 std::vector<int> MixtureModel::order_by_share(const Data& data) const {
   const Matrix weights = gate.log_weights(data.gate_inputs).array().exp();
-  Vector share = data.weights.size() ? Vector(weights.transpose() * data.weights)
-                                     : Vector(weights.colwise().sum().transpose());
+  Vector share =
+      data.weights.size() ? Vector(weights.transpose() * data.weights) : Vector(weights.colwise().sum().transpose());
   std::vector<int> order(experts.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return share(a) > share(b); });
@@ -155,7 +155,8 @@ std::vector<int> MixtureModel::order_by_share(const Data& data) const {
 MixtureModel MixtureModel::permuted(const std::vector<int>& order) const {
   MixtureModel result = *this;
   result.gate = gate.permuted(order);
-  for (std::size_t j = 0; j < experts.size(); ++j) result.experts[j] = experts.at(static_cast<std::size_t>(order.at(j)));
+  for (std::size_t j = 0; j < experts.size(); ++j)
+    result.experts[j] = experts.at(static_cast<std::size_t>(order.at(j)));
   return result;
 }
 

@@ -12,6 +12,8 @@ using Eigen::Index;
 
 constexpr double kSmallestGain = 1e-13;  // relative changes below this are rounding
 constexpr int kNewtonSteps = 25;
+constexpr double kShortGain = 1e-3;     // log-likelihood per iteration at which a short run has arrived
+constexpr double kQuietScore = 1e-4;    // mean score up to which an EM that stands still has converged
 constexpr int kNewtonParameters = 600;  // more would cost more than EM saves
 
 class Optimiser {
@@ -187,14 +189,14 @@ class Optimiser {
         outcome_.objective = std::max(trial, value);
       }
     }
-    outcome_.standardised_errors =
-        Vector::Constant(engine_.map().size, std::numeric_limits<double>::quiet_NaN());
+    outcome_.standardised_errors = Vector::Constant(engine_.map().size, std::numeric_limits<double>::quiet_NaN());
     if (!index.empty()) {
       const Vector scale = h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
       const Eigen::SelfAdjointEigenSolver<Matrix> eigen(scale.asDiagonal() * h * scale.asDiagonal());
       outcome_.flat = eigen.eigenvalues()(0) < 1e-9;
       const Vector values = eigen.eigenvalues().cwiseMax(1e-14);
-      const Matrix inverse = eigen.eigenvectors() * values.cwiseInverse().asDiagonal() * eigen.eigenvectors().transpose();
+      const Matrix inverse =
+          eigen.eigenvectors() * values.cwiseInverse().asDiagonal() * eigen.eigenvectors().transpose();
       for (std::size_t i = 0; i < index.size(); ++i)
         outcome_.standardised_errors(index[i]) =
             std::sqrt(inverse(static_cast<Index>(i), static_cast<Index>(i))) * scale(static_cast<Index>(i));
@@ -212,8 +214,11 @@ class Optimiser {
     double largest = 0;
     for (Index i : active(free, score)) largest = std::max(largest, std::abs(score(i)));
     outcome_.score = largest / engine_.total_weight();
-    outcome_.converged = true;
-    outcome_.reason = StopReason::converged;
+    // A kink, or a noise estimate that is not the likelihood's: the score there need not vanish.
+    const ExpertSpec& spec = model_.experts.front().spec();
+    const bool kinked = spec.kind == ExpertKind::relu || spec.kind == ExpertKind::leaky_relu;
+    outcome_.converged = outcome_.score < kQuietScore || kinked || spec.divisor == VarianceDivisor::unbiased;
+    outcome_.reason = outcome_.converged ? StopReason::converged : StopReason::no_progress;
     return finish();
   }
 
@@ -233,7 +238,7 @@ double run_short(EmEngine& engine, MixtureModel& model, int iterations) {
   double value = -std::numeric_limits<double>::infinity();
   for (int i = 0; i < iterations; ++i) {
     const double next = engine.step(model);
-    if (std::isfinite(value) && next - value < 1e-7 * std::abs(next) * 1e-3) return next;
+    if (next - value < kShortGain) return next;
     value = next;
   }
   return value;

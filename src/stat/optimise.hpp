@@ -23,7 +23,7 @@ struct OptimiseOutcome {
   bool converged = false;
   int iterations = 0;  ///< EM-equivalents: passes over the data; a Newton step counts as the passes it costs
   double score = std::numeric_limits<double>::quiet_NaN();  ///< largest mean score of the free, unbounded parameters
-  bool flat = false;   ///< the curvature is (numerically) singular at the end
+  bool flat = false;                                        ///< the curvature is (numerically) singular at the end
   Vector standardised_errors;  ///< diag(information^-1)^(1/2) of the free parameters where it could be had
   std::vector<IterationRecord> history;
 };

@@ -9,7 +9,9 @@ namespace {
 constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 constexpr double kLogPi = 1.14472988584940017414;
 
-double log1p_exp(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+double log1p_exp(double x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
 
 // log Gamma((nu+1)/2) - log Gamma(nu/2) and its first two derivatives in nu. Differences of large log-gammas cancel, so
 // from nu = 1000 on the asymptotic series is used (DLMF 5.11; the first left-out term is below 1e-17).
@@ -25,7 +27,9 @@ GammaRatio half_step_gamma_ratio(double nu) {
           -0.5 * i * i - 0.5 * i * i * i + 0.5 * i * i * i * i * i};
 }
 
-double logistic(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+double logistic(double x) {
+  return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
+}
 }  // namespace
 
 // std::lgamma writes the global signgam, which is a data race between threads; lgamma_r does not.
@@ -33,8 +37,12 @@ double log_gamma(double x) {
   int sign = 0;
   return ::lgamma_r(x, &sign);
 }
-double digamma(double x) { return boost::math::digamma(x); }
-double trigamma(double x) { return boost::math::trigamma(x); }
+double digamma(double x) {
+  return boost::math::digamma(x);
+}
+double trigamma(double x) {
+  return boost::math::trigamma(x);
+}
 
 int extra_count(ExpertKind kind) {
   switch (kind) {
@@ -50,7 +58,9 @@ int extra_count(ExpertKind kind) {
   }
 }
 
-bool is_single_index(ExpertKind kind) { return kind != ExpertKind::network && kind != ExpertKind::multinomial; }
+bool is_single_index(ExpertKind kind) {
+  return kind != ExpertKind::network && kind != ExpertKind::multinomial;
+}
 
 LinkValue link_value(const ExpertSpec& spec, double eta) {
   switch (spec.kind) {
@@ -132,8 +142,7 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
       const double t = nu + r2;
       const double w = (nu + 1) / t;
       const GammaRatio ratio = half_step_gamma_ratio(nu);
-      d.value = ratio.value - 0.5 * (extra[1] + kLogPi) - extra[0] -
-                0.5 * (nu + 1) * std::log1p(r2 / nu);
+      d.value = ratio.value - 0.5 * (extra[1] + kLogPi) - extra[0] - 0.5 * (nu + 1) * std::log1p(r2 / nu);
       d.eta = w * r / sigma;
       d.eta_eta = -(nu + 1) * (nu - r2) / (t * t) / (sigma * sigma);
       d.information = (nu + 1) / (nu + 3) / (sigma * sigma);
@@ -142,7 +151,8 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
       d.s_s = -2 * (nu + 1) * r2 * nu / (t * t);
       const double first = ratio.first + 0.5 * (-1 / nu - std::log1p(r2 / nu) + (nu + 1) * r2 / (nu * t));
       const double base = nu * t;
-      const double second = ratio.second + 0.5 * (1 / (nu * nu) + r2 / (nu * t) + r2 * (base - (nu + 1) * (2 * nu + r2)) / (base * base));
+      const double second =
+          ratio.second + 0.5 * (1 / (nu * nu) + r2 / (nu * t) + r2 * (base - (nu + 1) * (2 * nu + r2)) / (base * base));
       d.m = nu * first;
       d.m_m = nu * first + nu * nu * second;
       d.eta_m = nu * (r2 - 1) * r / (sigma * t * t);

@@ -208,9 +208,39 @@ Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
 
 MixtureModel StartMaker::make(StartKind kind, EmEngine& engine, RandomStream& stream) const {
   MixtureModel model = blank(stream);
-  const Matrix memberships = kind == StartKind::kmeans ? kmeans_memberships(stream)
-                                                       : plane_memberships(stream, kind == StartKind::planes);
-  engine.maximise(memberships, 2, model);
+  const Matrix memberships =
+      kind == StartKind::kmeans ? kmeans_memberships(stream) : plane_memberships(stream, kind == StartKind::planes);
+  engine.maximise(memberships, 1, model);
+  return model;
+}
+
+MixtureModel StartMaker::make_reseeded(const MixtureModel& solution, int moved, EmEngine& engine) const {
+  const int k = prototype_.expert_count();
+  const Index n = data_.rows();
+  const Matrix joint = solution.joint_log_density(data_);
+  const Vector top = joint.rowwise().maxCoeff();
+  const Vector density = top.array() + (joint.colwise() - top).array().exp().rowwise().sum().log();
+  // Memberships without the moved expert.
+  Matrix r = solution.responsibilities(data_).leftCols(k);
+  r.col(moved).setZero();
+  const Vector left = r.rowwise().sum().cwiseMax(1e-12);
+  r = left.cwiseInverse().asDiagonal() * r;
+  // The worst-explained rows: one in twenty, but enough to carry an expert; the nearest of them around the worst.
+  const Index worst = std::min(n, std::max<Index>(n / 20, 3 * (data_.expert_inputs.cols() + 2)));
+  std::vector<Index> rows(static_cast<std::size_t>(n));
+  std::iota(rows.begin(), rows.end(), Index{0});
+  std::nth_element(rows.begin(), rows.begin() + (worst - 1), rows.end(),
+                   [&](Index a, Index b) { return density(a) < density(b); });
+  rows.resize(static_cast<std::size_t>(worst));
+  for (Index i : rows) {
+    r.row(i) *= 0.1;
+    r(i, moved) = 0.9;
+  }
+  MixtureModel model = solution;
+  Expert& expert = model.experts[static_cast<std::size_t>(moved)];
+  RandomStream stream(0, 0);
+  expert = blank(stream).experts[static_cast<std::size_t>(moved)];
+  engine.maximise(r, 1, model);
   return model;
 }
 
@@ -249,7 +279,7 @@ bool StartMaker::spectral_applies(std::string& reason) const {
   return true;
 }
 
-MixtureModel StartMaker::make_spectral(EmEngine& engine, std::uint64_t seed,
+MixtureModel StartMaker::make_spectral(EmEngine& engine, std::uint64_t seed, bool thorough,
                                        std::vector<std::string>& diagnoses) const {
   SpectralOptions options;
   options.experts = prototype_.expert_count();
@@ -257,6 +287,7 @@ MixtureModel StartMaker::make_spectral(EmEngine& engine, std::uint64_t seed,
   if (options.link.kind == ExpertKind::student_t) options.link.kind = ExpertKind::linear;
   options.seed = seed;
   options.threads = 1;
+  options.inputs = thorough ? InputModel::automatic : InputModel::gaussian;
   Vector y = data_.response.col(0);
   if (data_.offset.size()) y -= data_.offset;
   const SpectralResult result = spectral_regressors(data_.expert_inputs, y, options);
@@ -282,7 +313,8 @@ MixtureModel StartMaker::make_spectral(EmEngine& engine, std::uint64_t seed,
     Matrix r = model.responsibilities(data_).leftCols(model.expert_count());
     double squares = 0, weight = 0;
     for (int j = 0; j < model.expert_count(); ++j) {
-      const Vector e = y - model.experts[static_cast<std::size_t>(j)].mean(data_.expert_inputs, Vector(), Vector()).col(0);
+      const Vector e =
+          y - model.experts[static_cast<std::size_t>(j)].mean(data_.expert_inputs, Vector(), Vector()).col(0);
       Vector rj = r.col(j);
       if (data_.weights.size()) rj = rj.cwiseProduct(data_.weights);
       squares += rj.dot(e.cwiseAbs2());

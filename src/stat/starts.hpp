@@ -20,7 +20,12 @@ class StartMaker {
   MixtureModel make(StartKind kind, EmEngine& engine, RandomStream& stream) const;
   /// Regressors from the spectral method, the gate at zero. Throws std::runtime_error with the reason where the method
   /// has no answer for this model.
-  MixtureModel make_spectral(EmEngine& engine, std::uint64_t seed, std::vector<std::string>& diagnoses) const;
+  /// `thorough`: tests the inputs for normality and models them where they are not Gaussian, which costs more than all
+  /// other starts together.
+  MixtureModel make_spectral(EmEngine& engine, std::uint64_t seed, bool thorough,
+                             std::vector<std::string>& diagnoses) const;
+  /// A solution with expert `moved` taken to the rows that the solution explains worst, one M-step on.
+  MixtureModel make_reseeded(const MixtureModel& solution, int moved, EmEngine& engine) const;
   /// Whether the spectral method applies at all to this kind of model (says why not).
   bool spectral_applies(std::string& reason) const;
 

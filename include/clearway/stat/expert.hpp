@@ -56,8 +56,8 @@ class Expert {
 
   /// True when the family has a noise level sigma (Gaussian and Student t means of one response).
   bool has_sigma() const;
-  double sigma() const;           ///< noise standard deviation (Student t: scale); NaN where there is none
-  void set_sigma(double sigma);   ///< requires has_sigma()
+  double sigma() const;          ///< noise standard deviation (Student t: scale); NaN where there is none
+  void set_sigma(double sigma);  ///< requires has_sigma()
   /// Noise covariance of a vector response, m x m.
   Matrix covariance() const;
 
@@ -74,7 +74,8 @@ class Expert {
 
   /// Moves parameters from standardised inputs and response to the raw scale
   /// (x_raw = x_centre + x_scale * x; y_raw = y_centre + y_scale * y; kinds without a free scale ignore y's).
-  Expert on_raw_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre, const Vector& y_scale) const;
+  Expert on_raw_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
+                      const Vector& y_scale) const;
   /// The inverse.
   Expert on_standard_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
                            const Vector& y_scale) const;

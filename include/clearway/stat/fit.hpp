@@ -44,13 +44,14 @@ inline std::span<const EnumName<Acceleration>> enum_names(Acceleration) {
 }
 
 /// Where a run of EM began.
-enum class StartKind { spectral, kmeans, planes, random, nested, user };
+enum class StartKind { spectral, kmeans, planes, random, reseeded, nested, user };
 inline std::span<const EnumName<StartKind>> enum_names(StartKind) {
-  static constexpr std::array<EnumName<StartKind>, 6> names{{
+  static constexpr std::array<EnumName<StartKind>, 7> names{{
       {StartKind::spectral, "spectral", "regressors from cross-moment tensors"},
       {StartKind::kmeans, "kmeans", "k-means++ on standardised (x, 1.5 y)"},
       {StartKind::planes, "planes", "local planes through random neighbourhoods"},
       {StartKind::random, "random", "random memberships"},
+      {StartKind::reseeded, "reseeded", "the best solution, one expert moved to the rows explained worst"},
       {StartKind::nested, "nested", "the optimum of a smaller model"},
       {StartKind::user, "user", "given by the caller"},
   }};
@@ -64,19 +65,19 @@ struct FitOptions {
   ExpertSpec expert;
   NoiseKind noise = NoiseKind::none;
   FitMethod method = FitMethod::automatic;
-  int starts = 0;                ///< 0: 12, and more while the best two disagree (up to max_starts)
-  int max_starts = 60;
+  int starts = 0;  ///< 0: 12 (more for few rows), and more while the best two disagree (up to max_starts)
+  int max_starts = 120;
   int short_iterations = 25;
   int polished = 2;
-  int start_rows = 5000;         ///< the tournament runs on at most so many rows
+  int start_rows = 5000;  ///< the tournament runs on at most so many rows
   int max_iterations = 2000;
-  double tolerance = 1e-8;       ///< largest component of the mean score in standardised units
+  double tolerance = 1e-8;  ///< largest component of the mean score in standardised units
   Acceleration acceleration = Acceleration::squarem;
   bool newton = true;
-  double sigma_floor = 1e-3;     ///< smallest noise level, relative to the standard deviation of the response
+  double sigma_floor = 1e-3;  ///< smallest noise level, relative to the standard deviation of the response
   bool keep_degenerate = false;
-  double gate_ridge = 0.0;       ///< penalty on standardised gate slopes; 0: off unless the gate separates
-  double separation_ridge = 1e-3;
+  double gate_ridge = 0.0;  ///< penalty on standardised gate slopes; 0: off unless the gate separates
+  double separation_ridge = 0.01;
   std::int64_t seed = 1;
   int threads = 0;
 
@@ -85,33 +86,61 @@ struct FitOptions {
     field("experts", self.experts, OptionInfo{.help = "number of experts", .minimum = 1, .maximum = 1000});
     field("gate", self.gate.kind, OptionInfo{.help = "how inputs become weights"});
     field("gate-temperature", self.gate.temperature,
-          OptionInfo{.help = "divides the scores of the gate; fixed, it is not estimated", .minimum = 0, .above_minimum = true, .off = "1", .source = "Nguyen et al., ICML 2024, arXiv 2401.13875"});
-    field("quadratic-shape", self.gate.shape, OptionInfo{.help = "form of the quadratic gate", .source = "arXiv 2410.11222"});
+          OptionInfo{.help = "divides the scores of the gate; fixed, it is not estimated",
+                     .minimum = 0,
+                     .above_minimum = true,
+                     .off = "1",
+                     .source = "Nguyen et al., ICML 2024, arXiv 2401.13875"});
+    field("quadratic-shape", self.gate.shape,
+          OptionInfo{.help = "form of the quadratic gate", .source = "arXiv 2410.11222"});
     field("quadratic-rank", self.gate.rank, OptionInfo{.help = "rank of the low-rank quadratic gate", .minimum = 1});
     field("quadratic-linear-term", self.gate.linear_term,
           OptionInfo{.help = "quadratic gate with a linear part (false: the monomial gate)"});
     field("expert", self.expert.kind, OptionInfo{.help = "likelihood and mean function of the experts"});
     field("degree", self.expert.degree, OptionInfo{.help = "power of polynomial experts", .minimum = 1, .maximum = 9});
-    field("leak", self.expert.leak, OptionInfo{.help = "slope of leaky-relu experts below zero", .minimum = 0, .maximum = 1});
-    field("hidden", self.expert.hidden, OptionInfo{.help = "hidden units of network experts", .minimum = 1, .maximum = 200});
+    field("leak", self.expert.leak,
+          OptionInfo{.help = "slope of leaky-relu experts below zero", .minimum = 0, .maximum = 1});
+    field("hidden", self.expert.hidden,
+          OptionInfo{.help = "hidden units of network experts", .minimum = 1, .maximum = 200});
     field("variance", self.expert.variance, OptionInfo{.help = "own or shared noise level"});
     field("variance-divisor", self.expert.divisor, OptionInfo{.help = "divisor of the noise estimate"});
     field("covariance", self.expert.covariance, OptionInfo{.help = "noise covariance of a vector response"});
     field("noise", self.noise, OptionInfo{.help = "extra component for outliers", .off = "none"});
-    field("method", self.method, OptionInfo{.help = "where the starting values come from", .source = "Makkuva et al., ICML 2019"});
-    field("starts", self.starts, OptionInfo{.help = "short runs in the tournament; 0 adapts from 12 upward to disagreement", .minimum = 0, .maximum = 100000});
-    field("max-starts", self.max_starts, OptionInfo{.help = "most short runs when their number adapts", .minimum = 1, .maximum = 100000});
+    field("method", self.method,
+          OptionInfo{.help = "where the starting values come from", .source = "Makkuva et al., ICML 2019"});
+    field("starts", self.starts,
+          OptionInfo{.help = "short runs in the tournament; 0 adapts from 12 upward to disagreement",
+                     .minimum = 0,
+                     .maximum = 100000});
+    field("max-starts", self.max_starts,
+          OptionInfo{.help = "most short runs when their number adapts", .minimum = 1, .maximum = 100000});
     field("short-iterations", self.short_iterations, OptionInfo{.help = "EM iterations of a short run", .minimum = 1});
     field("polished", self.polished, OptionInfo{.help = "short runs that are carried to convergence", .minimum = 1});
-    field("start-rows", self.start_rows, OptionInfo{.help = "rows used by the tournament, a random sample of them where there are more", .minimum = 50});
-    field("max-iterations", self.max_iterations, OptionInfo{.help = "most EM iterations of a polished run", .minimum = 0});
-    field("tolerance", self.tolerance, OptionInfo{.help = "convergence: largest mean score in standardised units", .minimum = 0, .above_minimum = true});
-    field("acceleration", self.acceleration, OptionInfo{.help = "acceleration of EM", .off = "none", .source = "Varadhan and Roland 2008"});
-    field("newton", self.newton, OptionInfo{.help = "finish with Newton's method on the observed information", .off = "false"});
-    field("sigma-floor", self.sigma_floor, OptionInfo{.help = "smallest noise level, relative to the standard deviation of the response", .minimum = 0, .maximum = 1, .above_minimum = true});
-    field("keep-degenerate", self.keep_degenerate, OptionInfo{.help = "let a solution with an expert at the noise floor win", .off = "false"});
-    field("gate-ridge", self.gate_ridge, OptionInfo{.help = "ridge penalty on standardised gate coefficients, per row", .minimum = 0, .off = "0"});
-    field("separation-ridge", self.separation_ridge, OptionInfo{.help = "ridge penalty used when the gate separates the data", .minimum = 0, .off = "0"});
+    field(
+        "start-rows", self.start_rows,
+        OptionInfo{.help = "rows used by the tournament, a random sample of them where there are more", .minimum = 50});
+    field("max-iterations", self.max_iterations,
+          OptionInfo{.help = "most EM iterations of a polished run", .minimum = 0});
+    field("tolerance", self.tolerance,
+          OptionInfo{
+              .help = "convergence: largest mean score in standardised units", .minimum = 0, .above_minimum = true});
+    field("acceleration", self.acceleration,
+          OptionInfo{.help = "acceleration of EM", .off = "none", .source = "Varadhan and Roland 2008"});
+    field("newton", self.newton,
+          OptionInfo{.help = "finish with Newton's method on the observed information", .off = "false"});
+    field("sigma-floor", self.sigma_floor,
+          OptionInfo{.help = "smallest noise level, relative to the standard deviation of the response",
+                     .minimum = 0,
+                     .maximum = 1,
+                     .above_minimum = true});
+    field("keep-degenerate", self.keep_degenerate,
+          OptionInfo{.help = "let a solution with an expert at the noise floor win", .off = "false"});
+    field("gate-ridge", self.gate_ridge,
+          OptionInfo{.help = "ridge penalty on standardised gate coefficients, per row", .minimum = 0, .off = "0"});
+    field("separation-ridge", self.separation_ridge,
+          OptionInfo{.help = "ridge penalty on standardised gate coefficients when the gate separates the data",
+                     .minimum = 0,
+                     .off = "0"});
     field("seed", self.seed, OptionInfo{.help = "seed of all randomness", .minimum = 0});
     field("threads", self.threads, OptionInfo{.help = "threads; 0 uses all cores", .minimum = 0, .maximum = 4096});
   }
@@ -156,25 +185,25 @@ struct FitResult {
   bool converged = false;
   double log_likelihood = std::numeric_limits<double>::quiet_NaN();
   int degrees_of_freedom = 0;
-  double aic = std::numeric_limits<double>::quiet_NaN();  ///< -2 ll + 2 df (smaller is better)
-  double bic = std::numeric_limits<double>::quiet_NaN();  ///< -2 ll + df log n (smaller is better; R's stats::BIC)
-  double icl = std::numeric_limits<double>::quiet_NaN();  ///< bic + 2 * entropy of the responsibilities
+  double aic = std::numeric_limits<double>::quiet_NaN();      ///< -2 ll + 2 df (smaller is better)
+  double bic = std::numeric_limits<double>::quiet_NaN();      ///< -2 ll + df log n (smaller is better; R's stats::BIC)
+  double icl = std::numeric_limits<double>::quiet_NaN();      ///< bic + 2 * entropy of the responsibilities
   double entropy = std::numeric_limits<double>::quiet_NaN();  ///< -sum r log r
   Eigen::Index rows = 0;
-  double effective_rows = 0;     ///< sum of the weights
-  Vector shares;                 ///< mean responsibility per expert (noise last), sums to 1
-  int iterations = 0;            ///< EM-equivalents of the winning run (one pass over the data each)
+  double effective_rows = 0;  ///< sum of the weights
+  Vector shares;              ///< mean responsibility per expert (noise last), sums to 1
+  int iterations = 0;         ///< EM-equivalents of the winning run (one pass over the data each)
   double score = std::numeric_limits<double>::quiet_NaN();  ///< largest mean score at the end
   StartKind start = StartKind::random;
-  int starts = 0;                ///< starts made
-  int starts_agreed = 0;         ///< polished starts that ended at the winner's log-likelihood (to 1e-6 relative)
+  int starts = 0;         ///< starts made
+  int starts_agreed = 0;  ///< polished starts that ended at the winner's log-likelihood (to 1e-6 relative)
   int starts_polished = 0;
   std::vector<StartRecord> start_records;
   std::vector<IterationRecord> history;
-  bool gate_separated = false;   ///< some gate coefficient runs to infinity without the ridge
-  double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();  ///< then: what the likelihood tends to
+  bool gate_separated = false;  ///< some gate coefficient runs to infinity without the ridge
+  double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();    ///< then: what the likelihood tends to
   double degenerate_log_likelihood = std::numeric_limits<double>::quiet_NaN();  ///< best solution with a spike, if any
-  std::vector<std::string> warnings;  ///< each a full sentence
+  std::vector<std::string> warnings;                                            ///< each a full sentence
   double seconds = 0;
 
   /// One line.

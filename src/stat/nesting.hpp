@@ -1,0 +1,17 @@
+// Which smaller models a model contains, and how an optimum of the smaller one becomes a start for the larger one.
+#pragma once
+
+#include <vector>
+
+#include "clearway/stat/fit.hpp"
+
+namespace clearway::detail {
+
+/// The options of the next smaller models that the model of `options` contains: a constant gate in any other gate, a
+/// softmax gate in a quadratic one, Gaussian experts in Student t experts, a shared noise level in separate ones.
+std::vector<FitOptions> nested_options(const FitOptions& options);
+
+/// A model of the larger shape with (nearly) the same density as `smaller`; both on the working scale.
+MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype);
+
+}  // namespace clearway::detail

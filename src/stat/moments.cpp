@@ -5,12 +5,12 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/stat/row_sums.hpp"
+#include "hermite_basis.hpp"
 
 namespace clearway {
 namespace {
@@ -47,86 +47,10 @@ Vector residual_block(const Matrix& v, Eigen::Index column, const InputMoments& 
          z * inputs.v_slope.col(column);
 }
 
-/// One monomial of degree at most 3 in k variables, i <= j <= l; -1 where there is no factor.
-struct Monomial {
-  Eigen::Index i = -1, j = -1, l = -1;
-};
-
-std::vector<Monomial> monomials_up_to_cubic(Eigen::Index k) {
-  std::vector<Monomial> list{{}};
-  for (Eigen::Index i = 0; i < k; ++i) list.push_back({i, -1, -1});
-  for (Eigen::Index i = 0; i < k; ++i)
-    for (Eigen::Index j = i; j < k; ++j) list.push_back({i, j, -1});
-  for (Eigen::Index i = 0; i < k; ++i)
-    for (Eigen::Index j = i; j < k; ++j)
-      for (Eigen::Index l = j; l < k; ++l) list.push_back({i, j, l});
-  return list;
-}
-
-/// Multivariate Hermite polynomials He_alpha of every monomial, one column each, for the rows of p.
-void hermite_features(const Matrix& p, const std::vector<Monomial>& monomials, Matrix& features) {
-  features.resize(p.rows(), static_cast<Eigen::Index>(monomials.size()));
-  for (std::size_t c = 0; c < monomials.size(); ++c) {
-    const auto [i, j, l] = monomials[c];
-    auto column = features.col(static_cast<Eigen::Index>(c)).array();
-    if (i < 0) {
-      column.setOnes();
-    } else if (j < 0) {
-      column = p.col(i).array();
-    } else if (l < 0) {
-      column = p.col(i).array() * p.col(j).array();
-      if (i == j) column -= 1;
-    } else if (i == j && j == l) {
-      column = p.col(i).array() * (p.col(i).array().square() - 3);
-    } else if (i == j) {
-      column = (p.col(i).array().square() - 1) * p.col(l).array();
-    } else if (j == l) {
-      column = p.col(i).array() * (p.col(j).array().square() - 1);
-    } else {
-      column = p.col(i).array() * p.col(j).array() * p.col(l).array();
-    }
-  }
-}
-
-struct RegressionSums {
-  Matrix gram;
-  Vector right;
-  RegressionSums& operator+=(const RegressionSums& other) {
-    gram += other.gram;
-    right += other.right;
-    return *this;
-  }
-};
-
-/// Cubic-Hermite least squares: T_abc = alpha! * coefficient of He_alpha.
-SymmetricTensor3 third_moment_by_regression(const Matrix& x, const Matrix& v, Eigen::Index column,
-                                            const InputMoments& inputs, const Matrix& u, int threads) {
-  const std::vector<Monomial> monomials = monomials_up_to_cubic(u.cols());
-  const auto size = static_cast<Eigen::Index>(monomials.size());
-  const Matrix projection = inputs.whitening.forward * u;
-  const Vector slope = inputs.whitening.forward * inputs.v_slope.col(column);
-  const RegressionSums zero{Matrix::Zero(size, size), Vector::Zero(size)};
-  const RegressionSums sums = detail::sum_over_rows(
-      x.rows(), threads, size * size, zero, [&](RegressionSums& sum, Eigen::Index first, Eigen::Index count) {
-        const Matrix centred = x.middleRows(first, count).rowwise() - inputs.whitening.mean.transpose();
-        const Matrix p = centred * projection;
-        Matrix features;
-        hermite_features(p, monomials, features);
-        const Vector residual =
-            (v.col(column).segment(first, count).array() - inputs.v_mean(column)).matrix() - centred * slope;
-        sum.gram.selfadjointView<Eigen::Lower>().rankUpdate(features.transpose());
-        sum.right.noalias() += features.transpose() * residual;
-      });
-  const Matrix gram = sums.gram.selfadjointView<Eigen::Lower>();
-  const Vector coefficients = gram.ldlt().solve(sums.right);
-  SymmetricTensor3 tensor(u.cols());
-  for (Eigen::Index c = 0; c < size; ++c) {
-    const auto [i, j, l] = monomials[static_cast<std::size_t>(c)];
-    if (l < 0) continue;
-    const double factorial = (i == j && j == l) ? 6.0 : (i == j || j == l) ? 2.0 : 1.0;
-    tensor.set(i, j, l, factorial * coefficients(c));
-  }
-  return tensor;
+/// Whether least squares on a basis of that size is worth its Gram matrix and safe with that many rows.
+bool regression_fits(Eigen::Index columns, Eigen::Index rows) {
+  constexpr Eigen::Index kMostColumns = 300;
+  return columns <= kMostColumns && rows >= 10 * columns;
 }
 
 struct TensorSums {
@@ -146,11 +70,12 @@ void add_cube(const Matrix& s, const Vector& weight, Matrix& cube) {
         s.transpose() * (weight.array() * s.col(c).array()).matrix().asDiagonal() * s;
 }
 
-/// Plain moments: one Gaussian component (scores null) or the score tensors of a mixture.
-SymmetricTensor3 third_moment_plain(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs,
-                                    const Matrix& u, const GaussianMixture* scores, int threads) {
+/// The score tensors of a mixture.
+SymmetricTensor3 third_moment_by_scores(const Matrix& x, const Matrix& v, Eigen::Index column,
+                                        const InputMoments& inputs, const Matrix& u, const GaussianMixture& scores,
+                                        int threads) {
   const Eigen::Index k = u.cols();
-  const std::size_t components = scores == nullptr ? 1 : scores->components.size();
+  const std::size_t components = scores.components.size();
   const TensorSums zero{std::vector<Matrix>(components, Matrix::Zero(k, k * k)),
                         Matrix::Zero(k, static_cast<Eigen::Index>(components))};
   const TensorSums sums =
@@ -158,15 +83,9 @@ SymmetricTensor3 third_moment_plain(const Matrix& x, const Matrix& v, Eigen::Ind
                             [&](TensorSums& sum, Eigen::Index first, Eigen::Index count) {
                               const Matrix z = inputs.whitening.apply(x.middleRows(first, count));
                               const Vector residual = residual_block(v, column, inputs, first, z);
-                              if (scores == nullptr) {
-                                const Matrix p = z * u;
-                                add_cube(p, residual, sum.cubes[0]);
-                                sum.firsts.col(0).noalias() += p.transpose() * residual;
-                                return;
-                              }
-                              const Matrix r = scores->responsibilities(z);
+                              const Matrix r = scores.responsibilities(z);
                               for (std::size_t c = 0; c < components; ++c) {
-                                const GaussianComponent& component = scores->components[c];
+                                const GaussianComponent& component = scores.components[c];
                                 const Vector weight = residual.cwiseProduct(r.col(static_cast<Eigen::Index>(c)));
                                 const Matrix s = (z.rowwise() - component.mean.transpose()) * (component.precision * u);
                                 add_cube(s, weight, sum.cubes[c]);
@@ -177,13 +96,20 @@ SymmetricTensor3 third_moment_plain(const Matrix& x, const Matrix& v, Eigen::Ind
   for (std::size_t c = 0; c < components; ++c) {
     SymmetricTensor3 part(k);
     part.unfolded() = sums.cubes[c];
-    const Matrix g =
-        scores == nullptr ? Matrix(u.transpose() * u) : Matrix(u.transpose() * scores->components[c].precision * u);
-    part.subtract_symmetrised(sums.firsts.col(static_cast<Eigen::Index>(c)), g);
+    part.subtract_symmetrised(sums.firsts.col(static_cast<Eigen::Index>(c)),
+                              u.transpose() * scores.components[c].precision * u);
     tensor.unfolded() += part.unfolded();
   }
   tensor.unfolded() /= static_cast<double>(x.rows());
   return tensor;
+}
+
+/// Hermite moments of the residual of v in U'z, for every polynomial of the basis.
+Vector projected_moments(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs,
+                         const Matrix& u, const detail::HermiteBasis& basis, int threads) {
+  return detail::hermite_moments_of(x, inputs.whitening.mean, inputs.whitening.forward * u, v.col(column),
+                                    inputs.v_mean(column), inputs.whitening.forward * inputs.v_slope.col(column), basis,
+                                    regression_fits(basis.size(), x.rows()), threads);
 }
 
 }  // namespace
@@ -280,12 +206,29 @@ SecondMoment second_moment(const Matrix& x, const Matrix& v, Eigen::Index column
 
 SymmetricTensor3 third_moment(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs,
                               const Matrix& u, const GaussianMixture* scores, int threads) {
+  if (scores != nullptr) return third_moment_by_scores(x, v, column, inputs, u, *scores, threads);
+  const detail::HermiteBasis basis(u.cols(), 3);
+  const Vector moments = projected_moments(x, v, column, inputs, u, basis, threads);
+  SymmetricTensor3 tensor(u.cols());
+  for (Eigen::Index c = 0; c < basis.size(); ++c)
+    if (const std::vector<int>& i = basis.indices(c); i.size() == 3) tensor.set(i[0], i[1], i[2], moments(c));
+  return tensor;
+}
+
+Matrix fourth_moment(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs, const Matrix& u,
+                     int threads) {
   const Eigen::Index k = u.cols();
-  const Eigen::Index columns = (k + 1) * (k + 2) * (k + 3) / 6;
-  constexpr Eigen::Index kMostColumns = 300;  // k = 10; beyond it the Gram matrix costs more than it saves
-  if (scores == nullptr && columns <= kMostColumns && x.rows() >= 10 * columns)
-    return third_moment_by_regression(x, v, column, inputs, u, threads);
-  return third_moment_plain(x, v, column, inputs, u, scores, threads);
+  const detail::HermiteBasis basis(k, 4);
+  const Vector moments = projected_moments(x, v, column, inputs, u, basis, threads);
+  Matrix tensor(k * k, k * k);
+  for (Eigen::Index c = 0; c < basis.size(); ++c) {
+    std::vector<int> i = basis.indices(c);
+    if (i.size() != 4) continue;
+    do {
+      tensor(i[0] + k * i[1], i[2] + k * i[3]) = moments(c);
+    } while (std::next_permutation(i.begin(), i.end()));
+  }
+  return tensor;
 }
 
 TopEigen top_eigen(const Matrix& symmetric, Eigen::Index k) {

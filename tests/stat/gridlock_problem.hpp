@@ -22,7 +22,7 @@ struct GridlockOptions {
   double sigma = 0.1;
   double gate_norm = 4;
   bool orthogonal = true;
-  ExpertSpec link;
+  ExpertSpec link = {};
   double student_degrees = 0;  ///< > 0: multivariate t inputs
 };
 

@@ -32,7 +32,6 @@ struct InputMoments {
 /// unit variance) are dropped.
 InputMoments input_moments(const Matrix& x, const Matrix& v, int threads);
 
-/// v - v_mean - z v_slope for one row block, i.e. the residual of least squares on [1, x].
 /// M2 with its noise level and the shape of the inputs.
 struct SecondMoment {
   Matrix m2;                  ///< rank x rank
@@ -50,6 +49,10 @@ SecondMoment second_moment(const Matrix& x, const Matrix& v, Eigen::Index column
 /// when n allows it (lower variance than the plain moment, same expectation).
 SymmetricTensor3 third_moment(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs,
                               const Matrix& u, const GaussianMixture* scores, int threads);
+
+/// T4 = mean of (v - regression) S4(U'z) for Gaussian inputs: k^2 x k^2, entry (a + k b, c + k d). Estimated as T3 is.
+Matrix fourth_moment(const Matrix& x, const Matrix& v, Eigen::Index column, const InputMoments& inputs, const Matrix& u,
+                     int threads);
 
 /// The k algebraically largest eigenvalues (descending) and eigenvectors of a symmetric matrix. Lanczos (Spectra) when
 /// the matrix is large, the full solver otherwise.

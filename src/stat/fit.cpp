@@ -26,7 +26,7 @@ using Eigen::Index;
 
 constexpr int kBatch = 12;
 constexpr int kScreeningIterations = 8;
-constexpr double kOverlap = 0.2;  // normalised entropy of responsibilities from which experts overlap
+constexpr double kOverlap = 0.25;  // normalised entropy of responsibilities from which experts overlap
 constexpr int kReseedRounds = 2;
 constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
 constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
@@ -47,6 +47,7 @@ struct Solution {
   OptimiseOutcome outcome;
   std::size_t start = 0;
   bool degenerate = false;
+  double penalty = 0;  // part of the objective that is no likelihood (not positive)
 };
 
 class Fitter {
@@ -316,6 +317,7 @@ class Fitter {
     settings.start = static_cast<int>(start);
     solution.outcome = detail::optimise(engine, solution.model, settings);
     solution.degenerate = is_degenerate(solution.model);
+    solution.penalty = engine.penalty(solution.model);
     records_[start].log_likelihood = solution.outcome.objective + scaling_.log_jacobian() * engine.total_weight();
     records_[start].iterations += solution.outcome.iterations;
     records_[start].degenerate = solution.degenerate;
@@ -362,7 +364,7 @@ class Fitter {
       made += static_cast<std::size_t>(batch);
       report(0.5 * static_cast<double>(made) / static_cast<double>(made + kBatch), "starts");
       polished_.resize(models_.size(), false);
-      polish_best(options_.polished + (overlapping ? 2 : 0));
+      polish_best(polish_count(overlapping));
       report(0.9, "polish");
       while (reseeds > 0 && reseed_improves()) --reseeds;
       const Solution* winner = best(options_.keep_degenerate);
@@ -370,10 +372,12 @@ class Fitter {
       if (winner) {
         overlapping = overlaps(*winner);
         const int evidence = agreeing(*winner) + (stable_under_reseeding_ ? 1 : 0);
-        if (evidence >= (overlapping ? 4 : 2) && static_cast<int>(made) >= (overlapping ? 4 * kBatch : 0)) break;
+        if (evidence >= (overlapping || smallness() > 1.5 ? 4 : 2) &&
+            static_cast<int>(made) >= (overlapping ? 4 * kBatch : 0))
+          break;
       }
       if (static_cast<int>(made) >= options_.max_starts) break;
-      batch = std::min<int>(kBatch, options_.max_starts - static_cast<int>(made));
+      batch = std::min<int>(first_batch(), options_.max_starts - static_cast<int>(made));
     }
     check_nested();
     if (!best(true)) {
@@ -454,10 +458,15 @@ class Fitter {
     return !stable_under_reseeding_;
   }
 
-  // Small data are cheap and have more local optima: more starts there.
+  // Small data are cheap and have more local optima: more starts there, and more of them polished.
+  double smallness() const { return std::max(1.0, 1000.0 / static_cast<double>(std::max<Index>(1, data_.rows()))); }
   int first_batch() const {
-    const double rows = static_cast<double>(std::max<Index>(1, data_.rows()));
-    return std::clamp(static_cast<int>(kBatch * 1000.0 / rows), kBatch, std::max(kBatch, options_.max_starts / 2));
+    return std::clamp(static_cast<int>(kBatch * std::pow(smallness(), 1.25)), kBatch,
+                      std::max(kBatch, options_.max_starts / 2));
+  }
+  int polish_count(bool overlapping) const {
+    if (options_.starts > 0) return options_.polished;
+    return std::min(12, static_cast<int>(options_.polished * std::pow(smallness(), 0.75))) + (overlapping ? 2 : 0);
   }
 
   bool separated(const Solution& solution, const EmEngine& engine) const {
@@ -503,7 +512,7 @@ class Fitter {
     const std::vector<int> order =
         winner.model.order_by_share(scaling_.standardised(*sample_, 0, std::min<Index>(sample_->rows(), data_.rows())));
     result.model = scaling_.to_raw(winner.model.permuted(order));
-    result.log_likelihood = winner.outcome.objective - engine_->penalty(winner.model) + jacobian;
+    result.log_likelihood = winner.outcome.objective - winner.penalty + jacobian;
     result.converged = winner.outcome.converged;
     result.reason = winner.outcome.reason;
     if (winner.degenerate) result.reason = StopReason::degenerate;
@@ -525,17 +534,37 @@ class Fitter {
     result.gate_separated = true;
     result.supremum_log_likelihood = winner.outcome.objective + jacobian;
     if (options_.separation_ridge == 0) return;
-    engine_->set_gate_ridge(options_.separation_ridge / total_weight());
-    Solution ridged = winner;
+    // Among the best solutions, the one that is best once the separated ones have finite coefficients.
+    std::vector<const Solution*> candidates;
+    for (const Solution& s : solutions_)
+      if (!s.degenerate || winner.degenerate) candidates.push_back(&s);
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Solution* a, const Solution* b) { return a->outcome.objective > b->outcome.objective; });
+    candidates.resize(std::min<std::size_t>(candidates.size(), 5));
+    std::optional<Solution> chosen;
+    for (const Solution* candidate : candidates) {
+      Solution solution = *candidate;
+      if (separated(solution, *engine_)) solution = with_ridge(solution);
+      if ((!solution.degenerate || winner.degenerate) &&
+          (!chosen || solution.outcome.objective > chosen->outcome.objective))
+        chosen = std::move(solution);
+    }
+    if (chosen) winner = std::move(*chosen);
+  }
+
+  // A separated solution carried on under the ridge.
+  Solution with_ridge(const Solution& separated_solution) {
+    Solution ridged = separated_solution;
     // From coefficients of ordinary size: at the far end of the plateau the penalised objective has no curvature.
     const double largest = ridged.model.gate.parameters().cwiseAbs().maxCoeff();
     if (largest > 10) ridged.model.gate.parameters() *= 10 / largest;
+    engine_->set_gate_ridge(options_.separation_ridge / total_weight());
     ridged.outcome = detail::optimise(*engine_, ridged.model, optimise_settings_);
-    ridged.outcome.iterations += winner.outcome.iterations;
-    ridged.outcome.history.insert(ridged.outcome.history.begin(), winner.outcome.history.begin(),
-                                  winner.outcome.history.end());
+    ridged.penalty = engine_->penalty(ridged.model);
+    engine_->set_gate_ridge(options_.gate_ridge);
+    ridged.outcome.iterations += separated_solution.outcome.iterations;
     ridged.degenerate = is_degenerate(ridged.model);
-    winner = std::move(ridged);
+    return ridged;
   }
 
   // Shares and entropy of the responsibilities, in blocks of rows so that memory stays small.
@@ -572,8 +601,9 @@ class Fitter {
       warnings.push_back(fmt::format(
           "The gate separates the data: without a penalty its coefficients run to infinity and the log-likelihood "
           "tends "
-          "to {:.3f}. The coefficients shown are those under a weak ridge penalty ({:g} on standardised inputs, "
-          "--separation-ridge).",
+          "to {:.3f}. Shown is the best solution with finite coefficients under a weak ridge penalty ({:g} on "
+          "standardised "
+          "inputs, --separation-ridge).",
           result.supremum_log_likelihood, options_.separation_ridge));
     else if (result.gate_separated)
       warnings.push_back(

@@ -172,7 +172,10 @@ Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
     if (local) {
       const auto around = static_cast<Index>(stream.index(static_cast<std::uint64_t>(n)));
       const Vector distance = (space_.rowwise() - space_.row(around)).rowwise().squaredNorm();
-      const Index count = std::min(n, std::max<Index>(2 * (d + 2), n / (6 * k)));
+      // From a handful of rows to a fair share of them, at random: regimes come in all sizes.
+      const double fewest = static_cast<double>(std::min<Index>(n, 2 * (d + 2)));
+      const double most = std::max(fewest, static_cast<double>(n) / (2.0 * k));
+      const auto count = static_cast<Index>(fewest * std::pow(most / fewest, stream.uniform()));
       rows.resize(static_cast<std::size_t>(n));
       std::iota(rows.begin(), rows.end(), Index{0});
       std::nth_element(rows.begin(), rows.begin() + (count - 1), rows.end(),
@@ -196,6 +199,12 @@ Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
     Matrix error = response_ - data_.expert_inputs * plane.bottomRows(d);
     error.rowwise() -= plane.row(0);
     residual.col(j) = error.rowwise().squaredNorm();
+    if (local) {  // minus twice the log density: a tight regime must not lose its rows' neighbours to a loose one
+      double squares = 0;
+      for (Index i : rows) squares += residual(i, j);
+      const double variance = std::max(1e-4, squares / static_cast<double>(count * m));
+      residual.col(j) = (residual.col(j) / variance).array() + static_cast<double>(m) * std::log(variance);
+    }
   }
   std::vector<int> member(static_cast<std::size_t>(n));
   for (Index i = 0; i < n; ++i) {

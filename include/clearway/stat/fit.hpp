@@ -66,7 +66,7 @@ struct FitOptions {
   NoiseKind noise = NoiseKind::none;
   FitMethod method = FitMethod::automatic;
   int starts = 0;  ///< 0: 12 (more for few rows), and more while the best two disagree (up to max_starts)
-  int max_starts = 120;
+  int max_starts = 500;
   int short_iterations = 25;
   int polished = 2;
   int start_rows = 5000;  ///< the tournament runs on at most so many rows

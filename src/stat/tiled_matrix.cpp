@@ -1,25 +1,44 @@
 #include "clearway/stat/tiled_matrix.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "clearway/base/errors.hpp"
 
 namespace clearway {
 
 namespace {
-constexpr std::align_val_t kAlignment{64};
+
+// Memory for so many doubles on a cache line; large matrices on huge pages where the system has them, which spares
+// address look-ups (a fifth of the time of a pass at d = 50, n = 1e5).
+double* aligned_doubles(std::size_t count) {
+  constexpr std::size_t kCacheLine = 64, kHugePage = std::size_t{1} << 21;
+  const std::size_t bytes = std::max<std::size_t>(count, 1) * sizeof(double);
+  const std::size_t alignment = bytes >= 4 * kHugePage ? kHugePage : kCacheLine;
+  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, whole);
+  if (!memory) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (alignment == kHugePage) madvise(memory, whole, MADV_HUGEPAGE);  // a wish: failure changes nothing
+#endif
+  return static_cast<double*>(memory);
 }
 
+}  // namespace
+
 void TiledMatrix::Free::operator()(double* pointer) const {
-  ::operator delete[](pointer, kAlignment);
+  std::free(pointer);
 }
 
 void TiledMatrix::allocate(Eigen::Index rows, Eigen::Index cols) {
   rows_ = rows;
   cols_ = cols;
-  const auto size = static_cast<std::size_t>(tiles() * cols * kTile);
-  data_.reset(static_cast<double*>(::operator new[](std::max<std::size_t>(size, 1) * sizeof(double), kAlignment)));
+  data_.reset(aligned_doubles(static_cast<std::size_t>(tiles() * cols * kTile)));
   if (rows % kTile != 0) std::fill_n(data_.get() + (tiles() - 1) * cols * kTile, cols * kTile, 0.0);
 }
 

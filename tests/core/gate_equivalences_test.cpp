@@ -1,8 +1,6 @@
 // Which gate is which other gate in other coordinates, for random parameters.
 
 #include <gtest/gtest.h>
-// gtest first
-#include <rapidcheck.h>
 
 #include "arrays.hpp"
 #include "clearway/core/gates/all.hpp"
@@ -11,7 +9,6 @@
 namespace clearway {
 namespace {
 
-using laws::any_problem;
 using laws::fill_normal;
 using laws::largest_difference;
 using laws::normal_array;
@@ -43,20 +40,18 @@ QuadraticParameters<DoubleArray> expanded(const GaussianGateParameters<DoubleArr
 }
 
 TEST(GateEquivalence, GaussianWithFreeCovariancesIsFullQuadratic) {
-  EXPECT_TRUE(rc::check("Gaussian gate = quadratic gate", [] {
-    laws::Problem problem = any_problem();
+  EXPECT_TRUE(laws::holds("Gaussian gate = quadratic gate", [](laws::Problem& problem) {
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     auto p = GaussianGate().zero_parameters(x, problem.d, problem.k);
     fill_normal(problem.random, 1.0, p);
     const DoubleArray gaussian = GaussianGate().log_weights(x, p);
     const DoubleArray quadratic = QuadraticGate().log_weights(x, expanded(p));
-    RC_ASSERT(largest_difference(gaussian, quadratic) <= tolerance(QuadraticGate().scores(x, expanded(p))));
+    laws::require_at_most(largest_difference(gaussian, quadratic), tolerance(QuadraticGate().scores(x, expanded(p))));
   }));
 }
 
 TEST(GateEquivalence, GaussianWithOneSharedCovarianceIsSoftmax) {
-  EXPECT_TRUE(rc::check("Gaussian gate with equal factors = softmax gate", [] {
-    laws::Problem problem = any_problem();
+  EXPECT_TRUE(laws::holds("Gaussian gate with equal factors = softmax gate", [](laws::Problem& problem) {
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     auto p = GaussianGate().zero_parameters(x, problem.d, problem.k);
     fill_normal(problem.random, 1.0, p);
@@ -64,13 +59,12 @@ TEST(GateEquivalence, GaussianWithOneSharedCovarianceIsSoftmax) {
     const auto coordinates = expanded(p);
     const DoubleArray gaussian = GaussianGate().log_weights(x, p);
     const DoubleArray softmax = SoftmaxGate().log_weights(x, {coordinates.slopes, coordinates.intercepts});
-    RC_ASSERT(largest_difference(gaussian, softmax) <= tolerance(QuadraticGate().scores(x, coordinates)));
+    laws::require_at_most(largest_difference(gaussian, softmax), tolerance(QuadraticGate().scores(x, coordinates)));
   }));
 }
 
 TEST(GateEquivalence, LowRankAndDiagonalAreFullWithFewerNumbers) {
-  EXPECT_TRUE(rc::check("low-rank and diagonal forms = full form", [] {
-    laws::Problem problem = any_problem();
+  EXPECT_TRUE(laws::holds("low-rank and diagonal forms = full form", [](laws::Problem& problem) {
     const Eigen::Index d = problem.d, k = problem.k;
     const DoubleArray x = normal_array(problem.random, problem.n, d);
     const QuadraticGate full, diagonal{.form = QuadraticForm::diagonal},
@@ -92,8 +86,8 @@ TEST(GateEquivalence, LowRankAndDiagonalAreFullWithFewerNumbers) {
           }
         }
     const DoubleArray scores = full.scores(x, p_full);
-    RC_ASSERT(largest_difference(low_rank.scores(x, p), scores) <= tolerance(scores) * 10);
-    RC_ASSERT(largest_difference(diagonal.scores(x, q), full.scores(x, q_full)) <= tolerance(scores) * 10);
+    laws::require_at_most(largest_difference(low_rank.scores(x, p), scores), tolerance(scores) * 10);
+    laws::require_at_most(largest_difference(diagonal.scores(x, q), full.scores(x, q_full)), tolerance(scores) * 10);
   }));
 }
 

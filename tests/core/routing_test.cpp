@@ -1,8 +1,6 @@
 // Routing statistics against values worked out by hand, and laws for all score tables.
 
 #include <gtest/gtest.h>
-// gtest first
-#include <rapidcheck.h>
 
 #include <algorithm>
 #include <cmath>
@@ -85,23 +83,23 @@ TEST(Routing, DenseGateCountsTheHeaviestExpert) {
 }
 
 TEST(Routing, SharesSumToOneAndScoresBoundThemForAllTables) {
-  EXPECT_TRUE(rc::check("load and importance sum to 1; entropies lie in [0, 1]; the best expert is never missed", [] {
-    laws::Problem problem = laws::any_problem();
-    const Matrix scores = laws::normal_array(problem.random, problem.n, problem.k, 3).matrix();
-    const int count = *rc::gen::inRange(1, static_cast<int>(problem.k) + 1);
-    const Routing routing = route_top_k(scores, count);
-    const RoutingStatistics s = routing_statistics(routing);
-    RC_ASSERT(std::abs(s.load.sum() - 1) < 1e-13);
-    RC_ASSERT(std::abs(s.importance.sum() - 1) < 1e-13);
-    RC_ASSERT(s.load_entropy > -1e-13 && s.load_entropy < 1 + 1e-13);
-    RC_ASSERT(s.row_entropy > -1e-13 && s.row_entropy < 1 + 1e-13);
-    RC_ASSERT(s.largest_load > 1 - 1e-13);
-    for (Eigen::Index i = 0; i < problem.n; ++i) {
-      Eigen::Index best = 0;
-      scores.row(i).maxCoeff(&best);
-      RC_ASSERT(routing.experts(i, 0) == best);
-    }
-  }));
+  EXPECT_TRUE(laws::holds("load and importance sum to 1; entropies lie in [0, 1]; the best expert is never missed",
+                          [](laws::Problem& problem) {
+                            const Matrix scores = laws::normal_array(problem.random, problem.n, problem.k, 3).matrix();
+                            const int count = static_cast<int>(problem.between(1, problem.k));
+                            const Routing routing = route_top_k(scores, count);
+                            const RoutingStatistics s = routing_statistics(routing);
+                            laws::require(std::abs(s.load.sum() - 1) < 1e-13);
+                            laws::require(std::abs(s.importance.sum() - 1) < 1e-13);
+                            laws::require(s.load_entropy > -1e-13 && s.load_entropy < 1 + 1e-13);
+                            laws::require(s.row_entropy > -1e-13 && s.row_entropy < 1 + 1e-13);
+                            laws::require(s.largest_load > 1 - 1e-13);
+                            for (Eigen::Index i = 0; i < problem.n; ++i) {
+                              Eigen::Index best = 0;
+                              scores.row(i).maxCoeff(&best);
+                              laws::require(routing.experts(i, 0) == best);
+                            }
+                          }));
 }
 
 TEST(Routing, MistakesAreNamed) {

@@ -66,9 +66,9 @@ void check_derivative(const Parameters<DoubleArray>& at, const Parameters<Double
   const double exact = function.template operator()<Jets>(lifted).v[0];
   const double coarse = difference(1e-4), fine = difference(5e-5);
   const double tolerance = 1e-6 * (1 + std::abs(fine));
-  RC_ASSERT(std::isfinite(exact));
-  RC_PRE(std::abs(coarse - fine) <= 0.1 * tolerance);
-  RC_ASSERT(std::abs(exact - fine) <= tolerance);
+  require(std::isfinite(exact));
+  assume(std::abs(coarse - fine) <= 0.1 * tolerance);
+  require_at_most(std::abs(exact - fine), tolerance);
 }
 
 /// The message of the std::invalid_argument that `action` throws; empty when it throws nothing.

@@ -1,12 +1,10 @@
 // Laws of every expert across number types: values on Jets equal values on doubles, exact derivatives of log-density
 // and mean equal finite differences, and both throw alike on shapes that do not fit.
 
-#include "generated.hpp"
-// generated.hpp first: gtest before rapidcheck
-
 #include <limits>
 
 #include "derivatives.hpp"
+#include "generated.hpp"
 #include "responses.hpp"
 
 namespace clearway::laws {
@@ -36,13 +34,12 @@ Drawn<Expert> draw(Problem& problem) {
 }
 
 TYPED_TEST(ExpertDerivativeLaws, LogDensityDerivativeEqualsFiniteDifference) {
-  EXPECT_TRUE(rc::check("Jet derivative of a sum of log-densities = finite difference", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("Jet derivative of a sum of log-densities = finite difference", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     // A response on the edge of a moving box has no derivative; keep it in the inner part.
     if constexpr (std::is_base_of_v<UniformExpert, TypeParam>) {
       const double low = drawn.at.lower(0, 0), high = drawn.at.upper(0, 0), margin = 0.01 * (high - low);
-      RC_PRE((drawn.y >= low + margin).all() && (drawn.y <= high - margin).all());
+      assume((drawn.y >= low + margin).all() && (drawn.y <= high - margin).all());
     }
     const DoubleArray c =
         normal_array(problem.random, problem.n, TypeParam().log_density(drawn.y, drawn.x, drawn.at).cols());
@@ -55,8 +52,7 @@ TYPED_TEST(ExpertDerivativeLaws, LogDensityDerivativeEqualsFiniteDifference) {
 }
 
 TYPED_TEST(ExpertDerivativeLaws, MeanDerivativeEqualsFiniteDifference) {
-  EXPECT_TRUE(rc::check("Jet derivative of a sum of means = finite difference", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("Jet derivative of a sum of means = finite difference", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const DoubleArray c = normal_array(problem.random, problem.n, TypeParam().mean(drawn.x, drawn.at).cols());
     check_derivative(drawn.at, drawn.direction, [&]<class A>(const typename TypeParam::template Parameters<A>& p) {
@@ -68,14 +64,13 @@ TYPED_TEST(ExpertDerivativeLaws, MeanDerivativeEqualsFiniteDifference) {
 }
 
 TYPED_TEST(ExpertDerivativeLaws, ValuesOnJetsEqualValuesOnDoubles) {
-  EXPECT_TRUE(rc::check("Jet value = double value", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("Jet value = double value", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const DoubleArray on_doubles = TypeParam().log_density(drawn.y, drawn.x, drawn.at);
     const Jets on_jets = TypeParam().log_density(to_jets(drawn.y), to_jets(drawn.x), to_jets(drawn.at));
     // A few dozen roundings of terms that may be larger than their sum (exponents, squares): 1e4 eps.
     const double tolerance = 1e4 * std::numeric_limits<double>::epsilon() * (1 + on_doubles.abs().maxCoeff());
-    RC_ASSERT(largest_difference(values(on_jets), on_doubles) <= tolerance);
+    require_at_most(largest_difference(values(on_jets), on_doubles), tolerance);
   }));
 }
 

@@ -1,14 +1,12 @@
 // Laws of every expert: the density integrates to 1 and to the mean, stacked experts are single experts side by side,
 // and 0/1 weights select rows. Derivatives and containers are in expert_derivative_laws_test.cpp.
 
-#include "generated.hpp"
-// generated.hpp first: gtest before rapidcheck
-
 #include <limits>
 #include <numeric>
 
 #include "clearway/core/gates/constant.hpp"
 #include "clearway/core/mixture.hpp"
+#include "generated.hpp"
 #include "integration.hpp"
 #include "responses.hpp"
 
@@ -50,8 +48,7 @@ Integrals integrate(const Expert& expert, const DoubleArray& x, const Parameters
 }
 
 TYPED_TEST(ExpertLaws, DensityIntegratesToOneAndToTheMean) {
-  EXPECT_TRUE(rc::check("integral of f = 1, integral of y f = mean", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("integral of f = 1, integral of y f = mean", [](Problem& problem) {
     const TypeParam expert;
     const DoubleArray x = normal_array(problem.random, 1, problem.d);
     auto parameters = expert.zero_parameters(x, problem.d, problem.k);
@@ -59,22 +56,21 @@ TYPED_TEST(ExpertLaws, DensityIntegratesToOneAndToTheMean) {
     const Integrals integrals = integrate(expert, x, parameters);
     const DoubleArray mean = expert.mean(x, parameters);
     // The rules are exact to 1e-10 (integration.hpp); a mean is a sum of terms up to its own size and width.
-    RC_ASSERT((integrals.total - 1.0).abs().maxCoeff() <= 1e-9);
-    RC_ASSERT(((integrals.mean - mean).abs() / (1 + mean.abs())).maxCoeff() <= 1e-9 * (1 + mean.abs().maxCoeff()));
+    require_at_most((integrals.total - 1.0).abs().maxCoeff(), 1e-9);
+    require_at_most(((integrals.mean - mean).abs() / (1 + mean.abs())).maxCoeff(), 1e-9 * (1 + mean.abs().maxCoeff()));
   }));
 }
 
 TYPED_TEST(ExpertLaws, StackedExpertsAreSingleExpertsSideBySide) {
   if (!kStacked<TypeParam>) GTEST_SKIP() << "one expert at a time";
-  EXPECT_TRUE(rc::check("column j of k experts = the expert j alone", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("column j of k experts = the expert j alone", [](Problem& problem) {
     const TypeParam expert;
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     auto parameters = expert.zero_parameters(x, problem.d, problem.k);
     fill_normal(problem.random, 0.5, parameters);
     const DoubleArray y = any_response(problem.random, expert, parameters, problem.n);
     const DoubleArray all = expert.log_density(y, x, parameters);
-    RC_ASSERT(all.rows() == problem.n && all.cols() == problem.k);
+    require(all.rows() == problem.n && all.cols() == problem.k);
     for (Eigen::Index j = 0; j < problem.k; ++j) {
       auto single = parameters;
       decltype(single)::visit(single, [&](std::string_view name, DoubleArray& a) {
@@ -85,14 +81,13 @@ TYPED_TEST(ExpertLaws, StackedExpertsAreSingleExpertsSideBySide) {
       });
       const DoubleArray alone = expert.log_density(y, x, single);
       // The same sums; only the blocking of the matrix product may differ.
-      RC_ASSERT(largest_difference(alone, all.col(j)) <= 1000 * kEps * (1 + alone.abs().maxCoeff()));
+      require_at_most(largest_difference(alone, all.col(j)), 1000 * kEps * (1 + alone.abs().maxCoeff()));
     }
   }));
 }
 
 TYPED_TEST(ExpertLaws, ZeroOneWeightsSelectRows) {
-  EXPECT_TRUE(rc::check("log-likelihood with 0/1 weights = log-likelihood of the subset", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("log-likelihood with 0/1 weights = log-likelihood of the subset", [](Problem& problem) {
     const TypeParam expert;
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     auto parameters = expert.zero_parameters(x, problem.d, problem.k);
@@ -113,7 +108,7 @@ TYPED_TEST(ExpertLaws, ZeroOneWeightsSelectRows) {
     const double weighted = log_likelihood(y, x, weights);
     const double subset =
         chosen.empty() ? 0.0 : log_likelihood(y(chosen, Eigen::all), x(chosen, Eigen::all), DoubleArray());
-    RC_ASSERT(std::abs(weighted - subset) <= 1000 * kEps * (1 + std::abs(subset)));
+    require_at_most(std::abs(weighted - subset), 1000 * kEps * (1 + std::abs(subset)));
   }));
 }
 

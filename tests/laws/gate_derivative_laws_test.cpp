@@ -1,13 +1,11 @@
 // Laws of every gate across number types: values on Jets equal values on doubles, exact derivatives equal finite
 // differences, and both throw alike on shapes that do not fit.
 
-#include "generated.hpp"
-// generated.hpp first: gtest before rapidcheck
-
 #include <limits>
 
 #include "derivatives.hpp"
 #include "gate_cases.hpp"
+#include "generated.hpp"
 
 namespace clearway::laws {
 namespace {
@@ -24,8 +22,7 @@ scalar_t<A> weighted_sum(const A& x, const typename Gate::template Parameters<A>
 }
 
 TYPED_TEST(GateDerivativeLaws, DerivativeEqualsFiniteDifference) {
-  EXPECT_TRUE(rc::check("Jet derivative = finite difference, along a random direction", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("Jet derivative = finite difference, along a random direction", [](Problem& problem) {
     const TypeParam gate;
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     const DoubleArray c = normal_array(problem.random, problem.n, problem.k);
@@ -40,8 +37,7 @@ TYPED_TEST(GateDerivativeLaws, DerivativeEqualsFiniteDifference) {
 }
 
 TYPED_TEST(GateDerivativeLaws, ValuesOnJetsEqualValuesOnDoubles) {
-  EXPECT_TRUE(rc::check("Jet value = double value", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("Jet value = double value", [](Problem& problem) {
     const TypeParam gate;
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     auto at = gate.zero_parameters(x, problem.d, problem.k);
@@ -51,7 +47,7 @@ TYPED_TEST(GateDerivativeLaws, ValuesOnJetsEqualValuesOnDoubles) {
     const Jets on_jets = gate.log_weights(to_jets(x), to_jets(at));
     // Sums of at most a few dozen terms in another order, and another exp (Eigen's, standard): 100 eps of the scores.
     const double tolerance = 100 * std::numeric_limits<double>::epsilon() * (1 + scores.abs().maxCoeff());
-    RC_ASSERT(largest_difference(values(on_jets), on_doubles) <= tolerance);
+    require_at_most(largest_difference(values(on_jets), on_doubles), tolerance);
   }));
 }
 

@@ -5,13 +5,11 @@
 // another order, so they differ by the rounding of sums of a few dozen terms: at most some 100 eps times the largest
 // score.
 
-#include "generated.hpp"
-// generated.hpp first: gtest before rapidcheck
-
 #include <limits>
 
 #include "clearway/core/parameters.hpp"
 #include "gate_cases.hpp"
+#include "generated.hpp"
 
 namespace clearway::laws {
 namespace {
@@ -51,42 +49,38 @@ Parameters picked(const Parameters& parameters, const std::vector<Eigen::Index>&
 }
 
 TYPED_TEST(GateLaws, RowsSumToOne) {
-  EXPECT_TRUE(rc::check("rows of exp(log_weights) sum to 1", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("rows of exp(log_weights) sum to 1", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const DoubleArray weights = TypeParam().log_weights(drawn.x, drawn.parameters).exp();
-    RC_ASSERT(weights.rows() == problem.n && weights.cols() == problem.k);
-    RC_ASSERT((weights.rowwise().sum() - 1.0).abs().maxCoeff() <= drawn.tolerance);
+    require(weights.rows() == problem.n && weights.cols() == problem.k);
+    require_at_most((weights.rowwise().sum() - 1.0).abs().maxCoeff(), drawn.tolerance);
   }));
 }
 
 TYPED_TEST(GateLaws, PermutedExpertsPermuteColumns) {
-  EXPECT_TRUE(rc::check("permuting experts permutes columns", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("permuting experts permutes columns", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const auto shuffled = problem.random.permutation(static_cast<std::size_t>(problem.k));
     const std::vector<Eigen::Index> order(shuffled.begin(), shuffled.end());
     const DoubleArray before = TypeParam().log_weights(drawn.x, drawn.parameters);
     const DoubleArray after = TypeParam().log_weights(drawn.x, picked(drawn.parameters, order));
-    RC_ASSERT(largest_difference(after, before(Eigen::all, order)) <= drawn.tolerance);
+    require_at_most(largest_difference(after, before(Eigen::all, order)), drawn.tolerance);
   }));
 }
 
 TYPED_TEST(GateLaws, ConstantAddedToAllScoresChangesNothing) {
-  EXPECT_TRUE(rc::check("log_normalise(scores + c) = log_normalise(scores)", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("log_normalise(scores + c) = log_normalise(scores)", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const double shift = 10 * problem.random.normal();
     const DoubleArray scores = TypeParam().scores(drawn.x, drawn.parameters);
     const DoubleArray shifted = scores + shift;
-    RC_ASSERT(largest_difference(log_normalise(shifted), log_normalise(scores)) <=
-              drawn.tolerance * (1 + std::abs(shift)));
+    require_at_most(largest_difference(log_normalise(shifted), log_normalise(scores)),
+                    drawn.tolerance * (1 + std::abs(shift)));
   }));
 }
 
 TYPED_TEST(GateLaws, InterceptShiftMovesWeightsExactlyWhenTheGateSaysSo) {
-  EXPECT_TRUE(rc::check("a common intercept shift changes weights unless kShiftInvariant", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("a common intercept shift changes weights unless kShiftInvariant", [](Problem& problem) {
     problem.k = std::max<std::ptrdiff_t>(problem.k, 2);
     const auto drawn = draw<TypeParam>(problem);
     auto shifted = drawn.parameters;
@@ -94,15 +88,14 @@ TYPED_TEST(GateLaws, InterceptShiftMovesWeightsExactlyWhenTheGateSaysSo) {
     const double change = largest_difference(TypeParam().log_weights(drawn.x, shifted),
                                              TypeParam().log_weights(drawn.x, drawn.parameters));
     if (TypeParam::kShiftInvariant)
-      RC_ASSERT(change <= 2 * drawn.tolerance);
+      require_at_most(change, 2 * drawn.tolerance);
     else
-      RC_ASSERT(change > 100 * drawn.tolerance);
+      require(change > 100 * drawn.tolerance);
   }));
 }
 
 TYPED_TEST(GateLaws, DuplicatedExpertDoublesItsWeight) {
-  EXPECT_TRUE(rc::check("a pair of copies weighs twice the one, against every other expert", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("a pair of copies weighs twice the one, against every other expert", [](Problem& problem) {
     problem.k = std::max<std::ptrdiff_t>(problem.k, 2);
     const auto drawn = draw<TypeParam>(problem);
     std::vector<Eigen::Index> with_copy(static_cast<std::size_t>(problem.k));
@@ -116,26 +109,24 @@ TYPED_TEST(GateLaws, DuplicatedExpertDoublesItsWeight) {
       if (other == copied) continue;
       const DoubleArray log_odds = pair.log() - two.col(other);
       const DoubleArray expected = std::log(2.0) + one.col(copied) - one.col(other);
-      RC_ASSERT(largest_difference(log_odds, expected) <= 4 * drawn.tolerance);
+      require_at_most(largest_difference(log_odds, expected), 4 * drawn.tolerance);
     }
   }));
 }
 
 TYPED_TEST(GateLaws, TopKOfAllExpertsIsTheDenseGate) {
-  EXPECT_TRUE(rc::check("top-k with k = K equals dense", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("top-k with k = K equals dense", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
     const DoubleArray scores = TypeParam().scores(drawn.x, drawn.parameters);
     const DoubleArray dense = TypeParam().log_weights(drawn.x, drawn.parameters);
-    RC_ASSERT(largest_difference(top_k_log_weights(scores, problem.k), dense) == 0.0);
+    require(largest_difference(top_k_log_weights(scores, problem.k), dense) == 0.0);
   }));
 }
 
 TYPED_TEST(GateLaws, TopKKeepsTheBestAndTheirOdds) {
-  EXPECT_TRUE(rc::check("top-k keeps exactly k experts, the best ones, with their odds unchanged", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("top-k keeps exactly k experts, the best ones, with their odds unchanged", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem);
-    const auto count = *rc::gen::inRange<std::ptrdiff_t>(1, problem.k + 1);
+    const auto count = problem.between(1, problem.k);
     const DoubleArray dense = TypeParam().log_weights(drawn.x, drawn.parameters);
     const DoubleArray sparse = top_k_log_weights(TypeParam().scores(drawn.x, drawn.parameters), count);
     for (Eigen::Index i = 0; i < problem.n; ++i) {
@@ -149,38 +140,37 @@ TYPED_TEST(GateLaws, TopKKeepsTheBestAndTheirOdds) {
           total += std::exp(sparse(i, j));
           weakest_kept = std::min(weakest_kept, dense(i, j));
         }
-      RC_ASSERT(kept == count);
-      RC_ASSERT(std::abs(total - 1) <= drawn.tolerance);
-      RC_ASSERT(weakest_kept >= strongest_dropped);
+      require(kept == count);
+      require_at_most(std::abs(total - 1), drawn.tolerance);
+      require(weakest_kept >= strongest_dropped);
       Eigen::Index best = 0;
       dense.row(i).maxCoeff(&best);
       for (Eigen::Index j = 0; j < problem.k; ++j)
         if (!std::isinf(sparse(i, j)))
-          RC_ASSERT(std::abs((sparse(i, j) - sparse(i, best)) - (dense(i, j) - dense(i, best))) <= 4 * drawn.tolerance);
+          require_at_most(std::abs((sparse(i, j) - sparse(i, best)) - (dense(i, j) - dense(i, best))),
+                          4 * drawn.tolerance);
     }
   }));
 }
 
 TYPED_TEST(GateLaws, ExtremeScoresGiveNoNaN) {
   // Inputs and parameters of size 100: scores of 1e4 for linear gates, 1e6 for quadratic ones.
-  EXPECT_TRUE(rc::check("log-weights are finite and at most 0 for scores of 1e4 and more", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("log-weights are finite and at most 0 for scores of 1e4 and more", [](Problem& problem) {
     const auto drawn = draw<TypeParam>(problem, 100, 100);
     const DoubleArray log_weights = TypeParam().log_weights(drawn.x, drawn.parameters);
-    RC_ASSERT(log_weights.allFinite());
-    RC_ASSERT(log_weights.maxCoeff() <= drawn.tolerance);
+    require(log_weights.allFinite());
+    require_at_most(log_weights.maxCoeff(), drawn.tolerance);
     const DoubleArray weights = log_weights.exp();
-    RC_ASSERT((weights.rowwise().sum() - 1.0).abs().maxCoeff() <= 10 * drawn.tolerance);
+    require_at_most((weights.rowwise().sum() - 1.0).abs().maxCoeff(), 10 * drawn.tolerance);
   }));
 }
 
 TYPED_TEST(GateLaws, ZeroParametersWeighAllExpertsEqually) {
-  EXPECT_TRUE(rc::check("zero_parameters() fit the gate and give weights 1/k", [] {
-    Problem problem = any_problem();
+  EXPECT_TRUE(holds("zero_parameters() fit the gate and give weights 1/k", [](Problem& problem) {
     const DoubleArray x = normal_array(problem.random, problem.n, problem.d);
     const DoubleArray log_weights = TypeParam().log_weights(x, TypeParam().zero_parameters(x, problem.d, problem.k));
-    RC_ASSERT((log_weights + std::log(static_cast<double>(problem.k))).abs().maxCoeff() <=
-              100 * kEps * (1 + x.square().maxCoeff()));
+    require_at_most((log_weights + std::log(static_cast<double>(problem.k))).abs().maxCoeff(),
+                    100 * kEps * (1 + x.square().maxCoeff()));
   }));
 }
 

@@ -1,31 +1,43 @@
-// Random arrays and parameters for the laws. RapidCheck draws sizes, scales and a seed; the numbers come from the seed.
+// Laws on generated problems: random sizes and a seed from RapidCheck, numbers from the seed. RapidCheck itself is seen by
+// generated.cpp only, which keeps the typed tests quick to compile.
 #pragma once
 
 #include <gtest/gtest.h>
-// gtest first
-#include <rapidcheck.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <source_location>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "clearway/base/random.hpp"
 #include "clearway/core/array.hpp"
 
 namespace clearway::laws {
 
-/// Sizes of a problem and the stream of its numbers.
+/// Sizes of a problem and the stream of its numbers. A failing problem is shrunk to small sizes.
 struct Problem {
-  std::ptrdiff_t n, d, k;
+  std::ptrdiff_t n, d, k;  ///< 1..11 rows, 1..4 inputs, 1..5 experts
   RandomStream random;
+
+  /// A whole number between low and high, both included.
+  std::ptrdiff_t between(std::ptrdiff_t low, std::ptrdiff_t high) {
+    return low + static_cast<std::ptrdiff_t>(random.index(static_cast<std::uint64_t>(high - low + 1)));
+  }
 };
 
-inline Problem any_problem() {
-  const auto n = *rc::gen::inRange<std::ptrdiff_t>(1, 12);
-  const auto d = *rc::gen::inRange<std::ptrdiff_t>(1, 5);
-  const auto k = *rc::gen::inRange<std::ptrdiff_t>(1, 6);
-  return {n, d, k, RandomStream(*rc::gen::arbitrary<std::uint64_t>())};
-}
+/// Checks a law on a hundred problems; prints the smallest problem that breaks it.
+::testing::AssertionResult holds(const std::string& law, const std::function<void(Problem&)>& body);
+
+/// Inside a law: the condition must be true.
+void require(bool condition, std::source_location where = std::source_location::current());
+/// Inside a law: actual <= limit; NaN fails.
+void require_at_most(double actual, double limit, std::source_location where = std::source_location::current());
+/// Inside a law: problems for which the condition is false do not count; too many of them break the law.
+void assume(bool condition);
 
 inline DoubleArray normal_array(RandomStream& random, std::ptrdiff_t rows, std::ptrdiff_t cols, double scale = 1.0) {
   DoubleArray out(rows, cols);

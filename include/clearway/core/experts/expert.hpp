@@ -5,7 +5,7 @@
 // families compare. Experts with a linear predictor eta_k = a_k'x + b_k hold slopes k x d and intercepts 1 x k. An
 // optional last argument that is empty (0 x 0) is left out of the formula.
 // To add one, see docs/core.md: one file like poisson.hpp, one line in the typed list of
-// tests/laws/expert_laws_test.cpp.
+// tests/laws/expert_cases.hpp.
 #pragma once
 
 #include "clearway/core/array.hpp"

@@ -8,7 +8,7 @@
 //     template <Array A> Parameters<A> zero_parameters(const A& like, d, k) const;
 //     template <Array A> A scores(const A& x, const Parameters<A>& p) const;       // n x d -> n x k
 //     template <Array A> A log_weights(const A& x, const Parameters<A>& p) const;  // rows of exp() sum to 1
-// To add one, see docs/core.md: one file like softmax.hpp, one line in the typed list of tests/laws/gate_laws_test.cpp.
+// To add one, see docs/core.md: one file like softmax.hpp, one line in the typed list of tests/laws/gate_cases.hpp.
 #pragma once
 
 #include "clearway/core/array.hpp"

@@ -30,7 +30,7 @@ test: dependencies ## build everything and run all tests
 bench: dependencies ## compare with R's flexmix and mixtools on this machine, and how time grows
 	@scripts/install-dependencies bench
 	@scripts/build bench
-	@bench/run
+	@bench/run build/bench
 
 format: ## lay out the C++ sources with clang-format
 	@scripts/install-dependencies check

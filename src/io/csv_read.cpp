@@ -149,9 +149,10 @@ class Reading {
   }
 
   void pass(ByteSource& bytes) {
-    std::vector<char> buffer(kChunk);
-    std::size_t count = bytes.read(buffer.data(), kChunk);
-    std::string_view chunk = without_mark({buffer.data(), count}, source_);
+    const std::size_t capacity = bytes.size() > 0 ? std::min(kChunk, bytes.size() + 1) : kChunk;
+    const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
+    std::size_t count = bytes.read(buffer.get(), capacity);
+    std::string_view chunk = without_mark({buffer.get(), count}, source_);
     if (chunk.empty()) user_error("{}: is empty", source_);
     Parser parser(separator_of(options_, chunk));
     bytes_read_ = 0;
@@ -160,10 +161,10 @@ class Reading {
       if (thrown_) std::rethrow_exception(thrown_);
       if (used < chunk.size()) fail_in_parser(*parser.get());
       bytes_read_ += chunk.size();
-      if (count < kChunk) break;
+      if (count < capacity) break;
       if (!reserved_) reserve(bytes.size());
-      count = bytes.read(buffer.data(), kChunk);
-      chunk = {buffer.data(), count};
+      count = bytes.read(buffer.get(), capacity);
+      chunk = {buffer.get(), count};
     }
     const int status = csv_fini(parser.get(), on_cell, on_line_end, this);
     if (thrown_) std::rethrow_exception(thrown_);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -28,11 +29,15 @@ void append_number(std::string& out, double value, int significant_digits) {
   out.append(buffer, result.ptr);
 }
 
-/// A cell of text, quoted where RFC 4180 or the reader's trimming of blanks asks for it.
+/// A cell of text, quoted where RFC 4180 asks for it, where the reader would trim blanks, and where the first bytes of a
+/// file would be taken for a mark (byte order, gzip, zip).
 void append_text(std::string& out, std::string_view text) {
   const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  const bool quote = text.empty() || text.find_first_of(",;\t|\"\r\n") != std::string_view::npos ||
-                     is_blank(text.front()) || is_blank(text.back());
+  const auto is_special = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == ',' || c == ';' || c == '|' || c == '"';
+  };
+  const bool quote = text.empty() || std::any_of(text.begin(), text.end(), is_special) || is_blank(text.front()) ||
+                     is_blank(text.back()) || text.front() == '\xEF';
   if (!quote) {
     out += text;
     return;

@@ -18,6 +18,8 @@ using detail::RowSelection;
 
 /// More levels than this in a category are surely a name or a number of a case.
 constexpr std::size_t kMostLevels = 1000;
+/// More inputs than this come from a product of categories that nobody meant.
+constexpr std::size_t kMostColumns = 20000;
 
 std::vector<std::string> names_of(const std::vector<Term>& terms) {
   std::vector<std::string> names;
@@ -42,8 +44,8 @@ void require_column(const Table& table, const std::string& name, std::string_vie
              short_list(names));
 }
 
-bool is_gaussian_with_offset(ExpertKind kind) {
-  return kind == ExpertKind::linear || kind == ExpertKind::poisson || kind == ExpertKind::gamma;
+bool allows_vector_response(ExpertKind kind) {
+  return kind == ExpertKind::linear || kind == ExpertKind::constant;
 }
 
 /// Names that exist, parts that the kind of expert has, and no column in two parts.
@@ -54,9 +56,10 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
     require_column(table, name, "target");
     if (!seen.insert(name).second) user_error("target: '{}' is listed twice", name);
   }
-  if (choice.target.size() > 1 && expert != ExpertKind::linear)
-    user_error("target must be one column for {} experts, not {}; only linear experts take a vector", enum_name(expert),
-               choice.target.size());
+  const bool vector_response = choice.target.size() > 1;
+  if (vector_response && !allows_vector_response(expert))
+    user_error("target must be one column for {} experts, not {}; only linear and constant experts take a vector",
+               enum_name(expert), choice.target.size());
   const auto part = [&](const std::string& name, std::string_view option) {
     if (name.empty()) return;
     require_column(table, name, option);
@@ -71,8 +74,9 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
     user_error("trials must name the column with the number of trials for binomial experts");
   if (expert != ExpertKind::binomial && !choice.trials.empty())
     user_error("trials is only for binomial experts, not for {}", enum_name(expert));
-  if (!choice.offset.empty() && !is_gaussian_with_offset(expert))
-    user_error("offset is only for linear, poisson and gamma experts, not for {}", enum_name(expert));
+  if (!choice.offset.empty() && (vector_response || expert == ExpertKind::multinomial || expert == ExpertKind::network))
+    user_error("offset needs experts with one linear predictor, not {} experts{}", enum_name(expert),
+               vector_response ? " of a vector response" : "");
 }
 
 /// Every column without a part of its own.
@@ -155,6 +159,14 @@ void find_levels(const Table& table, const RowSelection& rows, std::string_view 
         user_error("{}: the category '{}' has {} levels in {} rows, too many to learn from; leave it out (--exclude)",
                    option, factor.column, factor.levels.size(), rows.size());
     }
+}
+
+void refuse_too_many_columns(const std::vector<Term>& terms, std::string_view option) {
+  std::size_t columns = 0;
+  for (const Term& term : terms) {
+    columns += term.width(kMostColumns);
+    if (columns > kMostColumns) user_error("{}: the terms give more than {} columns", option, kMostColumns);
+  }
 }
 
 void refuse_repeated_names(const std::vector<std::string>& names, std::string_view option) {
@@ -269,6 +281,8 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   const RowSelection rows = select_rows(table, used_columns(table, recipe, true), choice.missing, design);
   find_levels(table, rows, "experts-on", recipe.expert_terms);
   find_levels(table, rows, "gate-on", recipe.gate_terms);
+  refuse_too_many_columns(recipe.expert_terms, "experts-on");
+  refuse_too_many_columns(recipe.gate_terms, "gate-on");
   refuse_repeated_names(recipe.expert_names(), "experts-on");
   refuse_repeated_names(recipe.gate_names(), "gate-on");
 

@@ -40,6 +40,16 @@ std::vector<std::string> Term::names() const {
   return names;
 }
 
+std::size_t Term::width(std::size_t limit) const {
+  std::size_t width = 1;
+  for (const Factor& factor : factors) {
+    if (factor.width() == 0) return 0;
+    if (width > limit / factor.width()) return limit + 1;
+    width *= factor.width();
+  }
+  return width;
+}
+
 }  // namespace clearway
 
 namespace clearway::detail {
@@ -262,7 +272,7 @@ Eigen::Index TermFiller::fill(const Term& term, Matrix& out, Eigen::Index first)
   std::vector<std::size_t> widths;
   std::size_t combinations = 1;
   for (const Factor& factor : term.factors) {
-    widths.push_back(factor.transform == Transform::category ? factor.levels.size() - 1 : 1);
+    widths.push_back(factor.width());
     combinations *= widths.back();
   }
   for (std::size_t c = 0; c < combinations; ++c) {

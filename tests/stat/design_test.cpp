@@ -136,6 +136,13 @@ TEST(Design, ProductsOfCategoriesTakeEveryCombination) {
             "experts-on: 'a[q]*b[v]' is 0 in all 4 rows used; leave it out (--exclude), the intercept is always there");
 }
 
+TEST(Design, ProductsOfManyCategoriesAreRefusedBeforeTheyFillTheMemory) {
+  std::string text = "y,a,b,c\n";
+  for (int i = 0; i < 200; ++i) text += fmt::format("{},l{},l{},l{}\n", i, i % 90, i * 7 % 90, i * 11 % 90);
+  EXPECT_EQ(design_error(text, {.target = {"y"}, .experts_on = {"a*b*c"}}),
+            "experts-on: the terms give more than 20000 columns");
+}
+
 TEST(Design, NumbersMayNameCategories) {
   const Design d = make_design(table_of("y,z,x\n1,10,1\n2,9,2\n3,1.50,4\n4,9,1\n5,10,7\n6,1.5,1\n"),
                                {.target = {"y"}, .as_category = {"z"}}, ExpertKind::linear);
@@ -157,7 +164,7 @@ TEST(Design, MistakesInTheChoiceAreNamed) {
             "target: there is no column 'Y' (did you mean 'y'?); the columns are y, x1, x2, colour, w, n");
   EXPECT_EQ(design_error(kTable, {.target = {"y", "y"}}), "target: 'y' is listed twice");
   EXPECT_EQ(design_error(kTable, {.target = {"y", "x1"}}, ExpertKind::poisson),
-            "target must be one column for poisson experts, not 2; only linear experts take a vector");
+            "target must be one column for poisson experts, not 2; only linear and constant experts take a vector");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .weights = "y"}), "weights: 'y' already has another part");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .weights = "ww"}),
             "weights: there is no column 'ww' (did you mean 'w'?); the columns are y, x1, x2, colour, w, n");
@@ -170,8 +177,10 @@ TEST(Design, MistakesInTheChoiceAreNamed) {
             "trials is only for binomial experts, not for linear");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}}, ExpertKind::binomial),
             "trials must name the column with the number of trials for binomial experts");
-  EXPECT_EQ(design_error(kTable, {.target = {"y"}, .offset = "n"}, ExpertKind::bernoulli),
-            "offset is only for linear, poisson and gamma experts, not for bernoulli");
+  EXPECT_EQ(design_error(kTable, {.target = {"y"}, .offset = "n"}, ExpertKind::network),
+            "offset needs experts with one linear predictor, not network experts");
+  EXPECT_EQ(design_error(kTable, {.target = {"y", "x1"}, .offset = "n"}),
+            "offset needs experts with one linear predictor, not linear experts of a vector response");
   const std::string columns =
       "; the columns are y, x1, x2, colour, w, n (a term is a column x, x^2, x1*x2, log(x) or sqrt(x))";
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x3"}}),

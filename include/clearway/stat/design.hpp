@@ -31,14 +31,14 @@ inline std::span<const EnumName<MissingPolicy>> enum_names(MissingPolicy) {
 
 /// Which columns of a table play which part.
 struct ColumnChoice {
-  std::vector<std::string> target = {};       ///< one column; several for a vector response (linear experts)
+  std::vector<std::string> target = {};       ///< one column; several for a vector response (linear, constant experts)
   std::vector<std::string> experts_on = {};   ///< terms; empty: every column that has no other part
   std::vector<std::string> gate_on = {};      ///< terms; empty: those of the experts
   std::vector<std::string> exclude = {};      ///< columns that no default takes
   std::vector<std::string> as_category = {};  ///< numeric columns that name categories
   std::string weights = {};                   ///< case weights
   std::string trials = {};                    ///< binomial: number of trials
-  std::string offset = {};                    ///< added to the linear predictor: linear, poisson, gamma
+  std::string offset = {};                    ///< added to the linear predictor
   MissingPolicy missing = MissingPolicy::error;
 
   template <class Self, class Visitor>
@@ -61,8 +61,7 @@ struct ColumnChoice {
     field("trials", self.trials,
           OptionInfo{.help = "column with the number of trials, binomial experts", .metavar = "COLUMN"});
     field("offset", self.offset,
-          OptionInfo{.help = "column added to the linear predictor: linear, poisson and gamma experts",
-                     .metavar = "COLUMN"});
+          OptionInfo{.help = "column added to the linear predictor, with coefficient 1", .metavar = "COLUMN"});
     field("missing", self.missing, OptionInfo{.help = "what to do with rows in which a cell is missing"});
   }
 };
@@ -89,6 +88,8 @@ struct Factor {
 
   /// Names of the columns it gives: one, or one per level but the first.
   std::vector<std::string> names() const;
+  /// How many names.
+  std::size_t width() const { return transform != Transform::category ? 1 : levels.empty() ? 0 : levels.size() - 1; }
   bool operator==(const Factor&) const = default;
 };
 
@@ -98,6 +99,8 @@ struct Term {
 
   /// Names of the columns it gives: every combination of the factors' columns, the last factor fastest.
   std::vector<std::string> names() const;
+  /// How many names; any number above `limit` once there are more than that (products grow fast).
+  std::size_t width(std::size_t limit = static_cast<std::size_t>(-1)) const;
   bool operator==(const Term&) const = default;
 };
 

@@ -20,6 +20,7 @@ CASES = [
     ("gauss", "gaussian", 4, 10, 1000, {"flexmix-default": 3, "flexmix-tight": 3}, [], 60),
     ("gauss", "gaussian", 4, 10, 10000, {"flexmix-default": 3, "flexmix-tight": 3}, [], 120),
     ("gauss", "gaussian", 4, 10, 100000, {"flexmix-default": 1, "flexmix-tight": 1}, [], 600),
+    ("gauss", "gaussian", 2, 1, 1000, {"hmeEM": 3, "flexmix-tight": 3}, [], 60),
     ("const", "gaussian", 4, 1, 1000, {"regmixEM": 3, "flexmix-constant": 3}, ["--gate", "constant"], 60),
     ("const", "gaussian", 3, 10, 10000, {"regmixEM": 3, "flexmix-constant": 3}, ["--gate", "constant"], 120),
     ("pois", "poisson", 3, 2, 1000, {"flexmix-tight": 3}, ["--expert", "poisson"], 60),

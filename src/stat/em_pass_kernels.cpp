@@ -3,12 +3,20 @@
 #include "em_pass_expectation.hpp"
 #include "em_pass_products.hpp"
 
-// Several instruction sets side by side: g++ on x86-64 without sanitizers. Elsewhere the baseline alone.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__) && !defined(CLEARWAY_BASELINE_ONLY)
+// Several instruction sets side by side: g++ for any x86-64 processor, without sanitizers. Elsewhere (another compiler,
+// another processor, -march=native) the baseline alone, as wide as the compiler's flags allow.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__AVX__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CLEARWAY_MANY_TARGETS 1
 #else
 #define CLEARWAY_MANY_TARGETS 0
+#endif
+#if defined(__AVX512F__)
+#define CLEARWAY_BASELINE_WIDTH 8
+#elif defined(__AVX__)
+#define CLEARWAY_BASELINE_WIDTH 4
+#else
+#define CLEARWAY_BASELINE_WIDTH 2
 #endif
 
 namespace clearway::detail {
@@ -41,7 +49,7 @@ CLEARWAY_INLINE void logarithms(const double* in, double* out, std::size_t count
   constexpr EmKernels k_##suffix{expectation_##suffix, products_##suffix, exponential_##suffix, logarithm_##suffix, \
                                  #suffix};
 
-CLEARWAY_KERNELS(baseline, , 2)
+CLEARWAY_KERNELS(baseline, , CLEARWAY_BASELINE_WIDTH)
 #if CLEARWAY_MANY_TARGETS
 CLEARWAY_KERNELS(avx2, __attribute__((target("arch=x86-64-v3"))), 4)
 CLEARWAY_KERNELS(avx512, __attribute__((target("arch=x86-64-v4"))), 8)

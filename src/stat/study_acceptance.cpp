@@ -13,7 +13,7 @@ namespace clearway {
 namespace detail {
 
 bool wants(const AcceptanceOptions& options, int row) {
-  return options.rows.empty() || std::find(options.rows.begin(), options.rows.end(), row) != options.rows.end();
+  return options.checks.empty() || std::find(options.checks.begin(), options.checks.end(), row) != options.checks.end();
 }
 
 }  // namespace detail

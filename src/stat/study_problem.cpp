@@ -52,6 +52,8 @@ SpectralOptions spectral_options(const StudyCell& cell, std::int64_t seed) {
   const bool unit = cell.problem.norms.empty() && cell.problem.inputs != InputKind::anisotropic &&
                     cell.problem.inputs != InputKind::gmm;
   options.length = unit ? RegressorLength::unit : RegressorLength::automatic;
+  // The parity that makes two experts unbiased for any gate needs y as it is; intercepts need it centred.
+  options.centre_response = cell.problem.expert_intercepts > 0;
   options.seed = static_cast<std::uint64_t>(seed);
   return options;
 }

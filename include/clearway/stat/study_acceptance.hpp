@@ -20,14 +20,14 @@ namespace clearway {
 
 /// Options of the acceptance runs.
 struct AcceptanceOptions {
-  std::vector<int> rows;
+  std::vector<int> checks;  ///< rows of the table; empty: all
   int seeds = 20;
   std::int64_t seed = 1;
   int threads = 0;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("rows", self.rows,
+    field("checks", self.checks,
           OptionInfo{.help = "rows of the acceptance table to run", .minimum = 1, .maximum = 18, .off = "all"});
     field("seeds", self.seeds, OptionInfo{.help = "problems per statistical row", .minimum = 3, .maximum = 10000});
     field("seed", self.seed, OptionInfo{.help = "seed of all randomness", .minimum = 0});

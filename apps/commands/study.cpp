@@ -91,7 +91,7 @@ class StudyCommand final : public Command {
     Json config = {{"clearway", std::string(kVersion)}, {"command", "study"}};
     config.update(context.options.json());
     for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
-    folder.write("config.json", config);
+    folder.write("config.json", json_text(config));
     folder.write("summary.txt", std::string_view(files.text));
     folder.write("summary.json", std::string_view(files.json));
     for (const auto& [name, text] : files.tables)

@@ -1,0 +1,288 @@
+#include "clearway/stat/summary.hpp"
+
+#include <cmath>
+
+#include "clearway/base/text.hpp"
+#include "text_table.hpp"
+
+namespace clearway {
+
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+bool takes_classes(const Expert& expert) {
+  return expert.spec().kind == ExpertKind::multinomial;
+}
+
+/// "log(sigma)" -> "sigma"; empty when the name is not of that form.
+std::string inside_log(const std::string& name) {
+  if (!name.starts_with("log(") || !name.ends_with(")")) return {};
+  return name.substr(4, name.size() - 5);
+}
+
+/// A paragraph, broken into lines that fit; lines after the first are indented.
+std::string paragraph(std::string_view text, std::size_t width, std::size_t indent = 0) {
+  std::string result;
+  std::size_t column = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t space = std::min(text.find(' ', begin), text.size());
+    const std::string_view word = text.substr(begin, space - begin);
+    begin = space + 1;
+    if (column > indent && column + 1 + word.size() > width) {
+      result += '\n' + std::string(indent, ' ');
+      column = indent;
+    } else if (column > 0 && column != indent) {
+      result += ' ';
+      ++column;
+    }
+    result += word;
+    column += word.size();
+  }
+  return result + '\n';
+}
+
+/// A number with `digits` + 2 significant digits but never an exponent: log-likelihoods and criteria, whose
+/// differences matter however large they are.
+std::string criterion(double value, int digits) {
+  if (!std::isfinite(value)) return table_number(value, digits);
+  const double magnitude = std::abs(value) < 1 ? 1.0 : std::floor(std::log10(std::abs(value))) + 1.0;
+  const int decimals = std::max(2, digits + 2 - static_cast<int>(magnitude));
+  return fmt::format("{:.{}f}", value, decimals);
+}
+
+/// Adds the same quantities of every expert as rows of a table; the first expert's names are the labels.
+void add_rows(detail::TextTable& table, const std::vector<std::vector<NamedValue>>& columns, int digits, bool errors) {
+  for (std::size_t row = 0; row < columns.front().size(); ++row) {
+    table.begin_row(columns.front()[row].name);
+    for (const auto& column : columns) {
+      table.cell(table_number(column[row].value, digits));
+      if (errors) table.cell(std::isnan(column[row].error) ? "" : table_number(column[row].error, digits));
+    }
+  }
+}
+
+detail::TextTable expert_columns(int experts, int skipped, bool errors, std::size_t width) {
+  detail::TextTable table(width, errors ? 2 : 1);
+  for (int k = 0; k < experts; ++k) {
+    if (k == skipped) continue;
+    table.column(fmt::format("Expert {}", k + 1));
+    if (errors) table.column("Std. Error");
+  }
+  return table;
+}
+
+std::string expert_section(const FitResult& result, const ModelNames& names, const SummaryOptions& options) {
+  const MixtureModel& model = result.model;
+  const bool errors = options.errors != nullptr;
+  detail::TextTable table = expert_columns(model.expert_count(), -1, errors, options.width);
+  const auto numbers = [&](const char* label, const Vector& values) {
+    table.begin_row(label);
+    for (int k = 0; k < model.expert_count(); ++k) {
+      table.cell(k < values.size() ? table_number(values[k], options.digits) : "-");
+      if (errors) table.cell("");
+    }
+  };
+  numbers("share", result.shares);
+  if (options.allocation != nullptr) {
+    numbers("prior", options.allocation->prior);
+    numbers("size", options.allocation->size);
+    numbers("ratio", options.allocation->ratio);
+  }
+  std::vector<std::vector<NamedValue>> coefficients;
+  std::vector<std::vector<NamedValue>> noise;
+  for (std::size_t k = 0; k < model.experts.size(); ++k) {
+    ExpertReport report = expert_report(model.experts[k], names, errors ? &options.errors->experts.at(k) : nullptr);
+    coefficients.push_back(std::move(report.coefficients));
+    noise.push_back(std::move(report.noise));
+  }
+  table.gap();
+  add_rows(table, coefficients, options.digits, errors);
+  if (!noise.front().empty()) {
+    table.gap();
+    add_rows(table, noise, options.digits, errors);
+  }
+  return table.text();
+}
+
+std::string gate_section(const FitResult& result, const ModelNames& names, const SummaryOptions& options) {
+  const Gate& gate = result.model.gate;
+  if (gate.block_size() == 0 || gate.experts() < 2) return {};
+  const int reference = gate_reference(gate);
+  const bool errors = options.errors != nullptr;
+  std::string heading = "Gate";
+  if (reference >= 0) heading += fmt::format(", relative to expert {}", reference + 1);
+  if (gate.spec().temperature != 1.0) heading += fmt::format(", temperature {}", gate.spec().temperature);
+  detail::TextTable table = expert_columns(gate.experts(), reference, errors, options.width);
+  std::vector<std::vector<NamedValue>> columns;
+  for (int k = 0; k < gate.experts(); ++k)
+    if (k != reference) columns.push_back(gate_report(gate, k, names, errors ? &options.errors->gate : nullptr));
+  add_rows(table, columns, options.digits, errors);
+  return "\n" + heading + "\n" + table.text();
+}
+
+std::string criteria_section(const FitResult& result, const SummaryOptions& options) {
+  detail::TextTable table(options.width, 1);
+  table.column("");
+  const auto row = [&](const char* label, std::string text) {
+    table.begin_row(label);
+    table.cell(std::move(text));
+  };
+  row("log-likelihood", criterion(result.log_likelihood, options.digits));
+  row("free parameters (df)", fmt::format("{}", result.degrees_of_freedom));
+  row("AIC", criterion(result.aic, options.digits));
+  row("BIC", criterion(result.bic, options.digits));
+  row("ICL", criterion(result.icl, options.digits));
+  row("entropy", table_number(result.entropy, options.digits));
+  return "\n" + table.text() + paragraph(kCriteriaConvention, options.width);
+}
+
+std::string ending_section(const FitResult& result, const SummaryOptions& options) {
+  std::string_view sentence = "?";
+  for (const auto& entry : enum_names(result.reason))
+    if (entry.value == result.reason) sentence = entry.help;
+  std::string text = "\n";
+  text += paragraph(
+      fmt::format("Start: {} won out of {}; {} of {} polished {} ended at the same log-likelihood.",
+                  enum_name(result.start), plural(static_cast<std::size_t>(result.starts), "start"),
+                  result.starts_agreed, result.starts_polished, result.starts_polished == 1 ? "start" : "starts"),
+      options.width, 2);
+  text +=
+      paragraph(fmt::format("Stopped after {}: {}{}.", plural(static_cast<std::size_t>(result.iterations), "iteration"),
+                            sentence, result.converged ? "" : " (NOT CONVERGED)"),
+                options.width, 2);
+  for (const std::string& warning : result.warnings) text += paragraph("Warning: " + warning, options.width, 2);
+  return text;
+}
+
+}  // namespace
+
+std::string table_number(double value, int digits) {
+  if (std::isnan(value)) return "-";
+  if (std::isinf(value)) return value > 0 ? "Inf" : "-Inf";
+  if (value == 0.0) return "0";
+  if (value == std::floor(value) && std::abs(value) < std::pow(10.0, std::min(digits, 15)))
+    return fmt::format("{:.0f}", value);
+  std::string text = fmt::format("{:#.{}g}", value, digits);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+ExpertReport expert_report(const Expert& expert, const ModelNames& names, const Vector* errors) {
+  const std::vector<std::string> labels =
+      expert.parameter_names(names.expert_inputs, takes_classes(expert) ? names.classes : names.responses);
+  const Vector& parameters = expert.parameters();
+  const int responses = expert.responses();
+  Eigen::Index count = parameters.size();
+  if (responses > 1) count = static_cast<Eigen::Index>(responses) * (expert.inputs() + 1);
+  ExpertReport report;
+  for (Eigen::Index i = 0; i < count; ++i) {
+    const std::string& label = labels[static_cast<std::size_t>(i)];
+    const double error = errors != nullptr && i < errors->size() ? (*errors)[i] : kUnknown;
+    const std::string natural = inside_log(label);
+    if (natural.empty())
+      report.coefficients.push_back({label, parameters[i], error});
+    else  // delta method: d exp(t) = exp(t) dt
+      report.noise.push_back({natural, std::exp(parameters[i]), std::exp(parameters[i]) * error});
+  }
+  if (responses > 1) {
+    const Matrix covariance = expert.covariance();
+    const Vector sd = covariance.diagonal().cwiseSqrt();
+    const auto name = [&](int j) { return names.responses.at(static_cast<std::size_t>(j)); };
+    for (int j = 0; j < responses; ++j) report.noise.push_back({"sd " + name(j), sd[j], kUnknown});
+    if (expert.spec().covariance == CovarianceKind::full)
+      for (int j = 0; j < responses; ++j)
+        for (int i = j + 1; i < responses; ++i)
+          report.noise.push_back(
+              {fmt::format("cor({}, {})", name(j), name(i)), covariance(i, j) / (sd[i] * sd[j]), kUnknown});
+  }
+  return report;
+}
+
+std::vector<NamedValue> gate_report(const Gate& gate, int expert, const ModelNames& names, const Vector* errors) {
+  std::vector<NamedValue> report;
+  if (gate.block_size() == 0) return report;
+  const std::vector<std::string> labels = gate.block_names(names.gate_inputs);
+  const Eigen::Index first = static_cast<Eigen::Index>(expert) * gate.block_size();
+  for (Eigen::Index i = 0; i < gate.block_size(); ++i) {
+    const bool known = errors != nullptr && first + i < errors->size() && !gate.pinned(first + i);
+    report.push_back(
+        {labels[static_cast<std::size_t>(i)], gate.parameters()[first + i], known ? (*errors)[first + i] : kUnknown});
+  }
+  return report;
+}
+
+int gate_reference(const Gate& gate) {
+  if (gate.block_size() == 0) return -1;
+  for (int k = gate.experts() - 1; k >= 0; --k) {
+    bool all_pinned = true;
+    for (int i = 0; i < gate.block_size(); ++i)
+      all_pinned = all_pinned && gate.pinned(static_cast<Eigen::Index>(k) * gate.block_size() + i);
+    if (all_pinned) return k;
+  }
+  return -1;
+}
+
+Allocation allocation(const MixtureModel& model, const Data& data) {
+  constexpr double kSeen = 1e-4;  // flexmix counts "post>0" with the same threshold
+  const Matrix responsibilities = model.responsibilities(data);
+  const Matrix weights = model.gate.log_weights(data.gate_inputs).array().exp();
+  const Eigen::Index parts = responsibilities.cols();
+  Allocation result{Vector::Zero(parts), Vector::Zero(parts), Vector::Zero(parts)};
+  Vector seen = Vector::Zero(parts);
+  double total = 0.0;
+  for (Eigen::Index t = 0; t < data.rows(); ++t) {
+    const double weight = data.weights.size() > 0 ? data.weights[t] : 1.0;
+    total += weight;
+    Eigen::Index best = 0;
+    responsibilities.row(t).maxCoeff(&best);
+    result.size[best] += weight;
+    for (Eigen::Index k = 0; k < parts; ++k) {
+      if (responsibilities(t, k) > kSeen) seen[k] += weight;
+      const double gate = k < weights.cols() ? (1.0 - model.noise_weight) * weights(t, k) : model.noise_weight;
+      result.prior[k] += weight * gate;
+    }
+  }
+  for (Eigen::Index k = 0; k < parts; ++k) {
+    result.prior[k] /= total;
+    result.ratio[k] = seen[k] > 0 ? result.size[k] / seen[k] : kUnknown;
+  }
+  return result;
+}
+
+std::string formula_line(const MixtureModel& model, const ModelNames& names) {
+  const auto list = [](const std::vector<std::string>& inputs) { return inputs.empty() ? "1" : short_list(inputs); };
+  std::string line = fmt::format("{} ~ {}: ", fmt::join(names.responses, ", "),
+                                 plural(static_cast<std::size_t>(model.expert_count()), "expert"));
+  if (!model.experts.empty()) {
+    const ExpertKind kind = model.experts.front().spec().kind;
+    line += fmt::format("{}({})", enum_name(kind), kind == ExpertKind::constant ? "1" : list(names.expert_inputs));
+  }
+  const GateKind gate = model.gate.spec().kind;
+  const bool plain = gate == GateKind::equal || gate == GateKind::constant;
+  line += fmt::format("; gate: {}({})", enum_name(gate), plain ? "1" : list(names.gate_inputs));
+  if (model.has_noise) line += "; uniform noise";
+  return line;
+}
+
+std::string full_summary(const FitResult& result, const ModelNames& names, const SummaryOptions& options) {
+  if (result.reason == StopReason::not_fitted) return "not fitted yet\n";
+  const MixtureModel& model = result.model;
+  std::string text = paragraph(formula_line(model, names), options.width, 4);
+  text += plural(static_cast<std::size_t>(result.rows), "row");
+  if (std::abs(result.effective_rows - static_cast<double>(result.rows)) > 0.5)
+    text += fmt::format(" of total weight {}", table_number(result.effective_rows, options.digits));
+  text += '\n';
+  if (options.notes != nullptr)
+    for (const std::string& note : *options.notes) text += paragraph(note, options.width, 2);
+  text += "\nExperts, by share\n" + expert_section(result, names, options);
+  if (model.has_noise)
+    text += fmt::format("\nUniform noise: weight {}, share {}\n", table_number(model.noise_weight, options.digits),
+                        table_number(result.shares[result.shares.size() - 1], options.digits));
+  text += gate_section(result, names, options);
+  text += criteria_section(result, options);
+  text += ending_section(result, options);
+  return text;
+}
+
+}  // namespace clearway

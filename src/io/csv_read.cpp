@@ -279,8 +279,11 @@ class Reading {
             source_, line_, i + 1);
       if (!detail::is_utf8_text(name))
         user_error("{}: line {}, column {}: the name is not UTF-8 text", source_, line_, i + 1);
+      double ignored = 0.0;
+      const bool is_number = detail::read_number(name, ignored) != detail::NumberKind::none;
       if (!seen.insert(name).second)
-        user_error("{}: line {}, column {}: the name {} occurs twice", source_, line_, i + 1, quoted_for_message(name));
+        user_error("{}: line {}, column {}: the name {} occurs twice{}", source_, line_, i + 1,
+                   quoted_for_message(name), is_number ? "; if the line holds no names, say so with --header no" : "");
     }
   }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -241,6 +242,43 @@ TEST(CsvRead, ChunksAreInvisible) {
     EXPECT_EQ(t.columns[0].levels.size(), 2u);
     for (std::size_t i = 1; i < rows; ++i) ASSERT_EQ(t.columns[1].numbers[i], 12345);
   }
+}
+
+TEST(CsvRead, RealTablesAgreeWithPythonsReader) {
+  // Rows, columns, text columns and missing cells of every table of the background, counted by Python's csv module.
+  const std::string tables = CLEARWAY_SHARED "/data/tables";
+  const char* python = "/usr/bin/python3";
+  if (!std::filesystem::is_directory(tables)) GTEST_SKIP() << "no tables at " << tables;
+  if (std::system((std::string(python) + " -c 'import csv' 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "no " << python;
+  const std::string script = R"py(
+import csv, sys
+missing = {'', 'NA', 'N/A', 'NaN', 'nan', 'NULL', 'null', '?'}
+def number(cell):
+    try: float(cell); return True
+    except ValueError: return False
+with open(sys.argv[1], newline='', encoding='utf-8-sig') as f: rows = [row for row in csv.reader(f) if row]
+cells = [[cell.strip() for cell in column] for column in zip(*rows[1:])]
+text = sum(not all(number(c) for c in column if c not in missing) for column in cells)
+print(len(rows) - 1, len(rows[0]), text, sum(c in missing for column in cells for c in column))
+)py";
+  const TemporaryFolder folder;
+  write_file(folder / "count.py", script);
+  int compared = 0;
+  for (const std::string name : {"MASS_mcycle", "ISLR_Hitters", "ISLR_Wage", "datasets_penguins", "flexmix_NPreg",
+                                 "mlbench_BreastCancer", "mlbench_BostonHousing2", "flexmix_whiskey_whiskey"}) {
+    const std::string path = tables + "/" + name + ".csv";
+    if (!std::filesystem::exists(path)) continue;
+    const std::string command =
+        std::string(python) + " " + (folder / "count.py") + " " + path + " > " + (folder / "count.txt");
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    const Table t = read_csv(path);
+    std::size_t text = 0, missing = 0;
+    for (const auto& column : t.columns) text += column.is_text, missing += column.missing.size();
+    EXPECT_EQ(read_file(folder / "count.txt"), fmt::format("{} {} {} {}\n", t.rows, t.columns.size(), text, missing))
+        << name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
 }
 
 TEST(CsvWrite, NumbersAreShortAndExact) {

@@ -41,6 +41,7 @@ void check(const Matrix& gate_inputs, const Matrix& per_expert, const GateEmOpti
   if (options.start.size() > 0 && (options.start.rows() != per_expert.cols() || options.start.cols() != p))
     user_error("the start of gate EM must be {} x {}, not {} x {}", per_expert.cols(), p, options.start.rows(),
                options.start.cols());
+  if (options.newton_steps < 1) user_error("newton_steps must be at least 1, not {}", options.newton_steps);
   if (options.sigma_every < 1) user_error("sigma_every must be at least 1, not {}", options.sigma_every);
 }
 
@@ -84,10 +85,16 @@ GateEmResult run(const Matrix& gate_inputs, Matrix log_density, const Vector* y,
       log_density = detail::gaussian_log_density(*y, *means, variance);
       sigma_moved = true;
     }
-    if (options.step == GateStep::newton)
-      softmax_newton_step(features, result.responsibilities, result.coefficients, step_options);
-    else
+    if (options.step == GateStep::newton) {
+      // The decrement squares from step to step: below 1e-5 the step just taken was the last one that matters.
+      constexpr double kLastDecrement = 1e-5;
+      for (int i = 0; i < options.newton_steps; ++i)
+        if (softmax_newton_step(features, result.responsibilities, result.coefficients, step_options).decrement <
+            kLastDecrement)
+          break;
+    } else {
       softmax_gradient_step(features, result.responsibilities, length, result.coefficients, options.threads);
+    }
   }
   if (means != nullptr) result.sigma = std::sqrt(variance);
   return result;

@@ -1,5 +1,6 @@
 #include "clearway/stat/hierarchical_gate.hpp"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "clearway/base/errors.hpp"
+#include "clearway/stat/response_transform.hpp"
 #include "clearway/stat/softmax_step.hpp"
 
 namespace clearway {
@@ -37,6 +39,33 @@ Vector mass_of(const Matrix& responsibilities, const std::vector<int>& leaves) {
   Vector mass = Vector::Zero(responsibilities.rows());
   for (const int leaf : leaves) mass += responsibilities.col(leaf);
   return mass;
+}
+
+/// One Levenberg-Marquardt step for sum_t weight_t (y_t - g(a . x_t))^2; never raises it.
+void expert_step(const ExpertSpec& link, const Matrix& x, const Vector& y, const Vector& weight, Vector& a) {
+  const auto loss = [&](const Vector& trial) {
+    Matrix mean;
+    mean_function(link, x * trial, mean);
+    return weight.dot((y - mean.col(0)).cwiseAbs2());
+  };
+  Matrix mean, slope;
+  mean_function(link, x * a, mean, &slope);
+  const Vector residual = y - mean.col(0);
+  const Vector weighted_slope = weight.cwiseProduct(slope.col(0));
+  const Matrix gram = x.transpose() * weighted_slope.cwiseProduct(slope.col(0)).asDiagonal() * x;
+  const Vector gradient = x.transpose() * weighted_slope.cwiseProduct(residual);
+  const double before = weight.dot(residual.cwiseAbs2());
+  const double unit = gram.trace() / static_cast<double>(x.cols());
+  double damping = link.kind == ExpertKind::linear ? 1e-10 * unit : 1e-3 * unit;
+  for (int attempt = 0; attempt < 10; ++attempt, damping *= 8) {
+    Matrix damped = gram;
+    damped.diagonal().array() += damping;
+    const Vector trial = a + damped.llt().solve(gradient);
+    if (trial.allFinite() && loss(trial) <= before) {
+      a = trial;
+      return;
+    }
+  }
 }
 
 }  // namespace
@@ -144,6 +173,43 @@ GateTreeResult fit_gate_tree(const GateTree& tree, const Matrix& gate_inputs, co
   }
   best.assignment_log_likelihoods = tried;
   return best;
+}
+
+void polish_gate_tree(const GateTree& tree, const Matrix& gate_inputs, const Matrix& expert_inputs, const Vector& y,
+                      const GateTreePolishOptions& options, Matrix& regressors, GateTreeResult& fit) {
+  if (regressors.rows() != tree.leaves() || regressors.cols() != expert_inputs.cols())
+    user_error("the regressors of a gate tree must be {} x {}, not {} x {}", tree.leaves(), expert_inputs.cols(),
+               regressors.rows(), regressors.cols());
+  const double n = static_cast<double>(y.size());
+  GateEmOptions one_step;
+  one_step.max_iterations = 1;
+  one_step.ridge = options.ridge;
+  one_step.threads = options.threads;
+  double previous = -std::numeric_limits<double>::infinity();
+  const std::vector<int> assignment = fit.expert_of_leaf;
+  const std::vector<double> tried = fit.assignment_log_likelihoods;
+  int iteration = 0;
+  for (;; ++iteration) {
+    Matrix means;
+    mean_function(options.link, expert_inputs * regressors.transpose(), means);
+    one_step.start = fit.coefficients;
+    one_step.sigma = fit.sigma;
+    fit = fit_gate_tree_assigned(tree, gate_inputs, y, means, one_step);
+    fit.converged = iteration > 0 && fit.mean_log_likelihood - previous < options.tolerance;
+    if (fit.converged || iteration >= options.max_iterations) break;
+    previous = fit.mean_log_likelihood;
+    for (Eigen::Index l = 0; l < regressors.rows(); ++l) {
+      Vector a = regressors.row(l).transpose();
+      expert_step(options.link, expert_inputs, y, fit.responsibilities.col(l), a);
+      regressors.row(l) = a.transpose();
+    }
+    mean_function(options.link, expert_inputs * regressors.transpose(), means);
+    const double square = fit.responsibilities.cwiseProduct(Matrix((means.colwise() - y).array().square())).sum() / n;
+    fit.sigma = std::sqrt(std::max(square, 1e-300));
+  }
+  fit.iterations = iteration;
+  fit.expert_of_leaf = assignment;
+  fit.assignment_log_likelihoods = tried;
 }
 
 }  // namespace clearway

@@ -26,6 +26,8 @@ struct GateEmOptions {
   double sigma = std::numeric_limits<double>::quiet_NaN();
   int sigma_every = 8;  ///< iterations between two estimates of the noise level
   GateStep step = GateStep::newton;
+  /// Newton steps of one M-step, at most; it ends when a step promises a gain below 1e-5. 1: a single guarded step.
+  int newton_steps = 20;
   double gradient_length = 0;  ///< gradient steps, for inputs of covariance I; 0: 4 for two experts, 2 for more
   double ridge = 1e-6;
   Matrix start;  ///< k x (1 + q) (k x q without intercept), or empty: zero, the recommended start

@@ -16,6 +16,7 @@
 
 #include "clearway/core/types.hpp"
 #include "clearway/stat/gate_em.hpp"
+#include "clearway/stat/specification.hpp"
 
 namespace clearway {
 
@@ -62,5 +63,19 @@ GateTreeResult fit_gate_tree_assigned(const GateTree& tree, const Matrix& gate_i
 /// The same for every assignment of experts (columns of `means`) to leaves; the best likelihood is kept.
 GateTreeResult fit_gate_tree(const GateTree& tree, const Matrix& gate_inputs, const Vector& y, const Matrix& means,
                              const GateEmOptions& options);
+
+struct GateTreePolishOptions {
+  ExpertSpec link;  ///< mean function g of every leaf
+  int max_iterations = 200;
+  double tolerance = 1e-9;  ///< stops when the mean log-likelihood rises by less
+  double ridge = 1e-6;
+  int threads = 1;
+};
+
+/// Joint EM from a fitted tree: one Newton step per node, one damped Gauss-Newton step per leaf expert (weighted least
+/// squares for linear ones), the noise level. Row l of `regressors` (leaves x p) belongs to leaf l, mean
+/// g(regressors_l . expert_inputs row); both arguments are improved in place.
+void polish_gate_tree(const GateTree& tree, const Matrix& gate_inputs, const Matrix& expert_inputs, const Vector& y,
+                      const GateTreePolishOptions& options, Matrix& regressors, GateTreeResult& fit);
 
 }  // namespace clearway

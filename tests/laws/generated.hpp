@@ -1,5 +1,5 @@
-// Laws on generated problems: random sizes and a seed from RapidCheck, numbers from the seed. RapidCheck itself is seen by
-// generated.cpp only, which keeps the typed tests quick to compile.
+// Laws on generated problems: random sizes and a seed from RapidCheck, numbers from the seed. RapidCheck itself is seen
+// by generated.cpp only, which keeps the typed tests quick to compile.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -46,13 +46,14 @@ inline DoubleArray normal_array(RandomStream& random, std::ptrdiff_t rows, std::
 }
 
 /// Fills parameters of the right shapes with normal numbers of the given scale. Logarithms of scales and shapes stay of
-/// order one; Student t gets more than 3 degrees of freedom, so that its mean can be integrated; a box gets a volume.
+/// order one; Student t gets more than 3 degrees of freedom, so that its mean can be integrated; the noise of a vector
+/// stays near the unit covariance, so that a product grid resolves it; a box gets a volume.
 template <class Parameters>
 void fill_normal(RandomStream& random, double scale, Parameters& parameters) {
   DoubleArray lower;
   Parameters::visit(parameters, [&](std::string_view name, DoubleArray& a) {
     const bool is_log = name.starts_with("log_") || name.starts_with("factor");
-    a = normal_array(random, a.rows(), a.cols(), is_log ? 0.5 : scale);
+    a = normal_array(random, a.rows(), a.cols(), name == "factor" ? 0.25 : is_log ? 0.5 : scale);
     if (name == "log_nus") a = std::log(3.0) + a.abs();
     if (name == "lower") lower = a;
     if (name == "upper") a = lower + 0.5 + a.abs();

@@ -22,11 +22,15 @@ double nearest_square(const Vector& y, const Matrix& means) {
 }
 
 double rows_to_responsibilities(Matrix& log_density) {
-  const Vector top = log_density.rowwise().maxCoeff();
-  log_density = (log_density.colwise() - top).array().exp();
-  const Vector total = log_density.rowwise().sum();
-  log_density.array().colwise() /= total.array();
-  return (top.array() + total.array().log()).mean();
+  Eigen::ArrayXd top = log_density.col(0);
+  for (Eigen::Index i = 1; i < log_density.cols(); ++i) top = top.max(log_density.col(i).array());
+  Eigen::ArrayXd total = Eigen::ArrayXd::Zero(log_density.rows());
+  for (Eigen::Index i = 0; i < log_density.cols(); ++i) {
+    log_density.col(i) = (log_density.col(i).array() - top).exp();
+    total += log_density.col(i).array();
+  }
+  for (Eigen::Index i = 0; i < log_density.cols(); ++i) log_density.col(i).array() /= total;
+  return (top + total.log()).mean();
 }
 
 }  // namespace detail

@@ -9,12 +9,17 @@
 namespace clearway {
 namespace {
 
-/// Log-softmax of each row, in place.
+/// Log-softmax of each row, in place. Column by column: the rows of a column-major matrix are far apart.
 void normalise_log_rows(Matrix& scores) {
-  const Vector top = scores.rowwise().maxCoeff();
-  scores.colwise() -= top;
-  const Vector log_total = scores.array().exp().rowwise().sum().log();
-  scores.colwise() -= log_total;
+  Eigen::ArrayXd top = scores.col(0);
+  for (Eigen::Index i = 1; i < scores.cols(); ++i) top = top.max(scores.col(i).array());
+  Eigen::ArrayXd total = Eigen::ArrayXd::Zero(scores.rows());
+  for (Eigen::Index i = 0; i < scores.cols(); ++i) {
+    scores.col(i).array() -= top;
+    total += scores.col(i).array().exp();
+  }
+  total = total.log();
+  for (Eigen::Index i = 0; i < scores.cols(); ++i) scores.col(i).array() -= total;
 }
 
 struct Value {
@@ -64,11 +69,13 @@ Derivatives derivatives(const Matrix& features, const Matrix& targets, const Mat
         const Vector mass = r.rowwise().sum();
         s.gradient.noalias() += f.transpose() * (r.leftCols(free) - mass.asDiagonal() * probability);
         if (!with_hessian) return;
+        Matrix weighted;
         for (Eigen::Index j = 0; j < free; ++j)
           for (Eigen::Index i = j; i < free; ++i) {
             Vector weight = mass.array() * probability.col(i).array() * -probability.col(j).array();
             if (i == j) weight.array() += mass.array() * probability.col(i).array();
-            s.hessian.block(i * p, j * p, p, p).noalias() += f.transpose() * weight.asDiagonal() * f;
+            weighted.noalias() = weight.asDiagonal() * f;
+            s.hessian.block(i * p, j * p, p, p).noalias() += f.transpose() * weighted;
           }
       });
   const double n = static_cast<double>(features.rows());

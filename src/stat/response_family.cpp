@@ -3,6 +3,8 @@
 #include <boost/math/special_functions/digamma.hpp>
 #include <boost/math/special_functions/trigamma.hpp>
 
+#include "clearway/core/activations.hpp"
+
 namespace clearway::detail {
 
 namespace {
@@ -63,28 +65,27 @@ bool is_single_index(ExpertKind kind) {
 }
 
 LinkValue link_value(const ExpertSpec& spec, double eta) {
+  Activation g;
   switch (spec.kind) {
-    case ExpertKind::sigmoid: {
-      const double p = logistic(eta);
-      return {p, p * (1 - p), p * (1 - p) * (1 - 2 * p)};
-    }
-    case ExpertKind::tanh: {
-      const double t = std::tanh(eta);
-      return {t, 1 - t * t, -2 * t * (1 - t * t)};
-    }
+    case ExpertKind::sigmoid:
+      g.kind = ActivationKind::sigmoid;
+      break;
+    case ExpertKind::tanh:
+      g.kind = ActivationKind::tanh;
+      break;
     case ExpertKind::relu:
-      return eta > 0 ? LinkValue{eta, 1, 0} : LinkValue{0, 0, 0};
+      g.kind = ActivationKind::relu;
+      break;
     case ExpertKind::leaky_relu:
-      return eta > 0 ? LinkValue{eta, 1, 0} : LinkValue{spec.leak * eta, spec.leak, 0};
-    case ExpertKind::polynomial: {
-      const int p = spec.degree;
-      const double power2 = p >= 2 ? std::pow(eta, p - 2) : 0;
-      const double power1 = p >= 2 ? power2 * eta : 1;
-      return {power1 * eta, p * power1, p * (p - 1) * power2};
-    }
+      g = {.kind = ActivationKind::leaky_relu, .leak = spec.leak};
+      break;
+    case ExpertKind::polynomial:
+      g = {.kind = ActivationKind::polynomial, .degree = spec.degree};
+      break;
     default:
-      return {eta, 1, 0};
+      break;
   }
+  return {g.value(eta), g.derivative(eta), g.second_derivative(eta)};
 }
 
 double family_mean(const ExpertSpec& spec, double eta, double trials) {

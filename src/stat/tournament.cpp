@@ -1,0 +1,383 @@
+#include "tournament.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/base/parallel.hpp"
+#include "clearway/base/random.hpp"
+#include "nesting.hpp"
+
+namespace clearway::detail {
+namespace {
+
+using Eigen::Index;
+
+constexpr int kBatch = 12;
+constexpr int kScreeningIterations = 8;
+constexpr double kOverlap = 0.25;  // normalised entropy of responsibilities from which experts overlap
+constexpr int kReseedRounds = 2;
+constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
+constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
+// Streams of randomness, so that no two uses share one.
+constexpr std::uint64_t kSubsampleStream = 1, kStartStream = 1000;
+
+bool at_floor(const Expert& expert, double floor) {
+  constexpr double kSlack = 1 + 1e-6;
+  if (expert.has_sigma()) return expert.sigma() <= floor * kSlack;
+  if (expert.responses() == 1) return false;
+  const Matrix covariance = expert.covariance();
+  return covariance.diagonal().minCoeff() <= floor * floor * kSlack * kSlack;
+}
+
+}  // namespace
+
+Tournament::Tournament(const Data& data, const FitOptions& options, const Scaling& scaling,
+                       const MixtureModel& prototype, const EngineSettings& settings,
+                       const OptimiseSettings& optimise_settings, const ProgressCallback& progress)
+    : data_(data),
+      options_(options),
+      scaling_(scaling),
+      prototype_(prototype),
+      settings_(settings),
+      optimise_settings_(optimise_settings),
+      progress_(progress) {
+  prepare_sample();
+}
+
+void Tournament::add_user_start(const MixtureModel& model) {
+  StartRecord record;
+  record.kind = StartKind::user;
+  records_.push_back(record);
+  models_.push_back(model);
+  polished_.push_back(false);
+  const auto own = make_engine(*sample_, scaling_, prototype_, serial_settings());
+  continue_run(models_.size() - 1, *own, options_.short_iterations);
+}
+
+EmEngine& Tournament::engine() {
+  if (!engine_) engine_ = make_engine(data_, scaling_, prototype_, settings_);
+  return *engine_;
+}
+
+EngineSettings Tournament::serial_settings() const {
+  EngineSettings serial = settings_;
+  serial.threads = 1;
+  return serial;
+}
+
+void Tournament::report(double fraction, const std::string& what) const {
+  if (progress_) progress_(fraction, what);
+}
+
+// The rows of the tournament: all, or a random sample. Its data are kept on both scales.
+void Tournament::prepare_sample() {
+  const Index n = data_.rows();
+  if (n <= options_.start_rows) {
+    sample_ = &data_;
+  } else {
+    RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSubsampleStream);
+    std::vector<Index> rows;
+    for (std::size_t i :
+         stream.sample_without_replacement(static_cast<std::size_t>(n), static_cast<std::size_t>(options_.start_rows)))
+      rows.push_back(static_cast<Index>(i));
+    sample_storage_ = data_.subset(rows);
+    if (sample_storage_.weights.size() && !(sample_storage_.weights.sum() > 0)) sample_storage_.weights.setOnes();
+    sample_ = &sample_storage_;
+  }
+  sample_standard_ = scaling_.standardised(*sample_, 0, sample_->rows());
+  maker_.emplace(sample_standard_, prototype_);
+}
+
+// Kinds of a batch of starts, in a fixed mixture; the first batch begins with the spectral start.
+StartKind Tournament::kind_of(std::size_t number) const {
+  if (options_.method == FitMethod::spectral) return StartKind::spectral;
+  if (number == 0 && options_.method == FitMethod::automatic && spectral_applies_) return StartKind::spectral;
+  static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::kmeans,
+                                         StartKind::random, StartKind::kmeans, StartKind::planes};
+  return kCycle[number % 6];
+}
+
+// Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
+// run: twice as many starts for the same work (successive halving).
+void Tournament::short_runs(std::size_t first, std::size_t count) {
+  const std::size_t offset = models_.size();
+  models_.resize(offset + count);
+  records_.resize(offset + count);
+  std::vector<std::vector<std::string>> notes(count);
+  std::vector<std::unique_ptr<EmEngine>> engines(count);
+  const int screening = std::min(options_.short_iterations, kScreeningIterations);
+  parallel_for(count, settings_.threads, [&](std::size_t i) {
+    StartRecord& record = records_[offset + i];
+    record.kind = kind_of(first + i);
+    try {
+      engines[i] = make_engine(*sample_, scaling_, prototype_, serial_settings());
+      RandomStream stream(static_cast<std::uint64_t>(options_.seed), kStartStream + first + i);
+      models_[offset + i] =
+          record.kind == StartKind::spectral
+              ? maker_->make_spectral(*engines[i], static_cast<std::uint64_t>(options_.seed) + first + i,
+                                      options_.method == FitMethod::spectral, notes[i])
+              : maker_->make(record.kind, *engines[i], stream);
+      continue_run(offset + i, *engines[i], screening);
+    } catch (const std::runtime_error& error) {
+      record.failure = error.what();
+    }
+  });
+  for (auto& n : notes)
+    for (auto& text : n) diagnoses_.push_back(std::move(text));
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < count; ++i)
+    if (records_[offset + i].failure.empty()) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
+    return records_[offset + x].short_log_likelihood > records_[offset + y].short_log_likelihood;
+  });
+  order.resize(
+      std::min(order.size(), std::max<std::size_t>(static_cast<std::size_t>(options_.polished) + 1, count / 3)));
+  parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
+    continue_run(offset + order[i], *engines[order[i]], options_.short_iterations - screening);
+  });
+}
+
+// Some more iterations of one start on the rows of the tournament.
+void Tournament::continue_run(std::size_t start, EmEngine& engine, int iterations) {
+  if (iterations <= 0) return;
+  StartRecord& record = records_[start];
+  const double value = run_short(engine, models_[start], iterations);
+  record.short_log_likelihood = (value / engine.total_weight() + scaling_.log_jacobian()) * total_weight();
+  record.iterations += iterations;
+  record.degenerate = is_degenerate(models_[start]);
+  if (!std::isfinite(value)) record.failure = "the likelihood is not finite";
+}
+
+// Where mixtures lose small experts: the rows that the best solution explains worst get an expert of their own, in
+// turn at the expense of each of the present ones (after Ueda et al. 2000, split and merge EM).
+void Tournament::reseeded_runs(const Solution& best) {
+  const auto k = static_cast<std::size_t>(options_.experts);
+  const std::size_t offset = models_.size();
+  models_.resize(offset + k);
+  records_.resize(offset + k);
+  // Children of the best solution look good from the start and would crowd out independent ones: only the best child
+  // is ever polished, by reseed_improves().
+  polished_.resize(models_.size(), true);
+  parallel_for(k, settings_.threads, [&](std::size_t j) {
+    StartRecord& record = records_[offset + j];
+    record.kind = StartKind::reseeded;
+    try {
+      const auto engine = make_engine(*sample_, scaling_, prototype_, serial_settings());
+      models_[offset + j] = maker_->make_reseeded(best.model, static_cast<int>(j), *engine);
+      continue_run(offset + j, *engine, options_.short_iterations);
+    } catch (const std::runtime_error& error) {
+      record.failure = error.what();
+    }
+  });
+}
+
+bool Tournament::is_degenerate(const MixtureModel& model) const {
+  if (model.expert_count() == 1) return false;
+  return std::any_of(model.experts.begin(), model.experts.end(),
+                     [&](const Expert& e) { return at_floor(e, settings_.sigma_floor); });
+}
+
+// Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
+// one when it looks better than all others.
+void Tournament::polish_best(int count) {
+  std::vector<std::size_t> order(models_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::erase_if(order, [&](std::size_t i) { return polished_[i] || !records_[i].failure.empty(); });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    if (records_[a].degenerate != records_[b].degenerate) return !records_[a].degenerate;
+    return records_[a].short_log_likelihood > records_[b].short_log_likelihood;
+  });
+  std::vector<std::size_t> chosen;
+  for (std::size_t i : order)
+    if (static_cast<int>(chosen.size()) < count && !records_[i].degenerate) chosen.push_back(i);
+  bool degenerate_known =
+      std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
+  for (std::size_t i : order)
+    if (records_[i].degenerate && (chosen.empty() || !degenerate_known)) {
+      chosen.push_back(i);
+      degenerate_known = true;
+    }
+  polish(chosen);
+}
+
+// Carries the given starts to convergence on all rows.
+void Tournament::polish(const std::vector<std::size_t>& chosen) {
+  for (std::size_t i : chosen) polished_[i] = true;
+  std::vector<Solution> found(chosen.size());
+  // Small problems: solutions side by side. Large ones: one after the other, each on all threads.
+  const bool large = data_.rows() >= 20000;
+  if (large || settings_.threads == 1) {
+    for (std::size_t i = 0; i < chosen.size(); ++i) found[i] = polish_one(chosen[i], engine());
+  } else {
+    parallel_for(chosen.size(), settings_.threads, [&](std::size_t i) {
+      const auto engine = make_engine(data_, scaling_, prototype_, serial_settings());
+      found[i] = polish_one(chosen[i], *engine);
+    });
+  }
+  for (auto& solution : found) solutions_.push_back(std::move(solution));
+}
+
+Solution Tournament::polish_one(std::size_t start, EmEngine& engine) {
+  Solution solution;
+  solution.start = start;
+  solution.model = models_[start];
+  OptimiseSettings settings = optimise_settings_;
+  settings.start = static_cast<int>(start);
+  solution.outcome = optimise(engine, solution.model, settings);
+  solution.degenerate = is_degenerate(solution.model);
+  solution.penalty = engine.penalty(solution.model);
+  records_[start].log_likelihood = solution.outcome.objective + scaling_.log_jacobian() * engine.total_weight();
+  records_[start].iterations += solution.outcome.iterations;
+  records_[start].degenerate = solution.degenerate;
+  return solution;
+}
+
+// The winner: the best regular solution; a degenerate one only when it is allowed to win or nothing else was found.
+const Solution* Tournament::best(bool degenerate_too) const {
+  const Solution* winner = nullptr;
+  for (const Solution& s : solutions_)
+    if (std::isfinite(s.outcome.objective) && (degenerate_too || !s.degenerate) &&
+        (!winner || s.outcome.objective > winner->outcome.objective))
+      winner = &s;
+  return winner;
+}
+
+int Tournament::agreeing(const Solution& winner) const {
+  return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const Solution& s) {
+    // A child of another solution is no independent witness.
+    const bool independent = records_[s.start].kind != StartKind::reseeded || s.start == winner.start;
+    return independent && s.degenerate == winner.degenerate &&
+           std::abs(s.outcome.objective - winner.outcome.objective) <=
+               kAgreement * std::max(1.0, std::abs(winner.outcome.objective));
+  }));
+}
+
+void Tournament::run() {
+  std::string reason;
+  spectral_applies_ = options_.experts > 1 && maker_->spectral_applies(reason);
+  if (options_.experts == 1) {
+    short_runs(0, 1);
+    polished_.resize(models_.size(), false);
+    polish_best(1);
+    return;
+  }
+  int batch = options_.starts > 0 ? options_.starts : first_batch();
+  if (options_.method == FitMethod::spectral) batch = 1;
+  std::size_t made = 0;
+  bool overlapping = false;
+  int reseeds = options_.method == FitMethod::spectral ? 0 : kReseedRounds;
+  for (;;) {
+    short_runs(made, static_cast<std::size_t>(batch));
+    made += static_cast<std::size_t>(batch);
+    report(0.5 * static_cast<double>(made) / static_cast<double>(made + kBatch), "starts");
+    polished_.resize(models_.size(), false);
+    polish_best(polish_count(overlapping));
+    report(0.9, "polish");
+    while (reseeds > 0 && reseed_improves()) --reseeds;
+    const Solution* winner = best(options_.keep_degenerate);
+    if (options_.starts > 0 || options_.method == FitMethod::spectral) break;
+    if (winner) {
+      overlapping = overlaps(*winner);
+      const int evidence = agreeing(*winner) + (stable_under_reseeding_ ? 1 : 0);
+      if (evidence >= (overlapping || smallness() > 1.5 ? 4 : 2) &&
+          static_cast<int>(made) >= (overlapping ? 4 * kBatch : 0))
+        break;
+    }
+    if (static_cast<int>(made) >= options_.max_starts) break;
+    batch = std::min<int>(first_batch(), options_.max_starts - static_cast<int>(made));
+  }
+  check_nested();
+  if (!best(true)) {
+    std::string why = "no start gave a finite likelihood";
+    for (const StartRecord& r : records_)
+      if (!r.failure.empty()) why = r.failure;
+    world_error("fitting failed: {}", why);
+  }
+}
+
+// A larger model must not end below a smaller one that it contains. Where the smaller one comes close (or is cheap
+// beside the larger one), it is fitted, and its optimum is one more start.
+void Tournament::check_nested() {
+  const Solution* found = best(options_.keep_degenerate);
+  if (!found || options_.method == FitMethod::spectral) return;
+  for (FitOptions smaller : nested_options(options_)) {
+    const bool gate_only =
+        smaller.expert.kind == options_.expert.kind && smaller.expert.variance == options_.expert.variance;
+    if (gate_only && smaller.gate.kind == GateKind::constant &&
+        found->outcome.objective - constant_gate_objective(*found) > kClearlyNested)
+      continue;
+    smaller.start_rows = options_.start_rows;
+    const FitResult nested = fit(data_, smaller);
+    if (!(nested.log_likelihood > -std::numeric_limits<double>::infinity())) continue;
+    StartRecord record;
+    record.kind = StartKind::nested;
+    record.short_log_likelihood = nested.log_likelihood;
+    record.iterations = nested.iterations;
+    records_.push_back(record);
+    models_.push_back(enlarge(scaling_.to_standard(nested.model), prototype_));
+    polished_.push_back(false);
+    polish({models_.size() - 1});
+    found = best(options_.keep_degenerate);
+  }
+}
+
+// What a constant gate reaches from the experts of a solution in a short run.
+double Tournament::constant_gate_objective(const Solution& solution) const {
+  MixtureModel constant = solution.model;
+  const Vector share = solution.model.gate.log_weights(sample_standard_.gate_inputs).array().exp().colwise().mean();
+  constant.gate = Gate(GateSpec{.kind = GateKind::constant}, constant.gate.inputs(), constant.gate.experts());
+  constant.gate.parameters() = share.array().max(1e-6).log();
+  constant.gate.pin();
+  const auto engine = make_engine(*sample_, scaling_, constant, serial_settings());
+  return run_short(*engine, constant, kScreeningIterations) / engine->total_weight() * total_weight();
+}
+
+// Experts that overlap make many local optima: then a few polished starts that agree prove little.
+bool Tournament::overlaps(const Solution& solution) const {
+  const Matrix r = solution.model.responsibilities(sample_standard_);
+  const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
+  return entropy > kOverlap * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
+}
+
+// One round of reseeding the best solution; whether it found a better one.
+bool Tournament::reseed_improves() {
+  const Solution* before = best(options_.keep_degenerate);
+  if (!before) return false;
+  stable_under_reseeding_ = false;
+  const double value = before->outcome.objective;
+  const double short_value = records_[before->start].short_log_likelihood;
+  const std::size_t offset = models_.size();
+  reseeded_runs(Solution(*before));
+  std::size_t top = offset;
+  for (std::size_t i = offset; i < models_.size(); ++i)
+    if (records_[i].failure.empty() && !records_[i].degenerate &&
+        (!records_[top].failure.empty() || records_[top].degenerate ||
+         records_[i].short_log_likelihood > records_[top].short_log_likelihood))
+      top = i;
+  // Not worth polishing when even a long way to go could not reach the best solution.
+  const double margin = 1e-3 * total_weight() + 2.0;
+  if (!records_[top].failure.empty() || records_[top].degenerate ||
+      records_[top].short_log_likelihood <
+          std::min(short_value, value + scaling_.log_jacobian() * total_weight()) - margin)
+    return !(stable_under_reseeding_ = true);
+  polish({top});
+  stable_under_reseeding_ = best(options_.keep_degenerate)->outcome.objective <= value + kAgreement * std::abs(value);
+  return !stable_under_reseeding_;
+}
+
+// Small data are cheap and have more local optima: more starts there, and more of them polished.
+double Tournament::smallness() const {
+  return std::max(1.0, 1000.0 / static_cast<double>(std::max<Index>(1, data_.rows())));
+}
+int Tournament::first_batch() const {
+  return std::clamp(static_cast<int>(kBatch * std::pow(smallness(), 1.25)), kBatch,
+                    std::max(kBatch, options_.max_starts / 2));
+}
+int Tournament::polish_count(bool overlapping) const {
+  if (options_.starts > 0) return options_.polished;
+  return std::min(12, static_cast<int>(options_.polished * std::pow(smallness(), 0.75))) + (overlapping ? 2 : 0);
+}
+
+}  // namespace clearway::detail

@@ -1,0 +1,113 @@
+// Random data sets and models of every gate and expert, for law tests of the stat floor.
+#pragma once
+
+#include <vector>
+
+#include "clearway/base/random.hpp"
+#include "clearway/stat/mixture_model.hpp"
+
+namespace clearway::testing {
+
+inline std::vector<GateSpec> all_gates() {
+  return {{.kind = GateKind::softmax},
+          {.kind = GateKind::softmax, .temperature = 1.7},
+          {.kind = GateKind::constant},
+          {.kind = GateKind::equal},
+          {.kind = GateKind::sigmoid, .temperature = 0.8},
+          {.kind = GateKind::laplace, .temperature = 1.3},
+          {.kind = GateKind::gaussian},
+          {.kind = GateKind::quadratic, .shape = QuadraticShape::full},
+          {.kind = GateKind::quadratic, .temperature = 2.0, .shape = QuadraticShape::diagonal},
+          {.kind = GateKind::quadratic, .shape = QuadraticShape::full, .linear_term = false},
+          {.kind = GateKind::quadratic, .shape = QuadraticShape::low_rank, .rank = 2}};
+}
+
+struct ExpertCase {
+  ExpertSpec spec;
+  int responses = 1;
+};
+
+inline std::vector<ExpertCase> all_experts() {
+  std::vector<ExpertCase> cases;
+  for (const auto& entry : enum_names(ExpertKind{}))
+    cases.push_back({{.kind = entry.value, .degree = 3, .leak = 0.2, .hidden = 3}});
+  cases.push_back({{.kind = ExpertKind::linear, .variance = VarianceKind::shared}});
+  cases.push_back({{.kind = ExpertKind::linear, .covariance = CovarianceKind::full}, 2});
+  cases.push_back({{.kind = ExpertKind::linear, .covariance = CovarianceKind::diagonal}, 3});
+  return cases;
+}
+
+inline Matrix random_matrix(RandomStream& stream, Eigen::Index rows, Eigen::Index cols) {
+  return Matrix::NullaryExpr(rows, cols, [&] { return stream.normal(); });
+}
+
+inline Gate random_gate(const GateSpec& spec, int inputs, int experts, RandomStream& stream) {
+  Gate gate(spec, inputs, experts);
+  for (Eigen::Index i = 0; i < gate.parameters().size(); ++i) gate.parameters()(i) = 0.6 * stream.normal();
+  gate.pin();
+  return gate;
+}
+
+inline Expert random_expert(const ExpertCase& which, int inputs, int classes, RandomStream& stream) {
+  Expert expert(which.spec, inputs, which.responses, classes);
+  for (Eigen::Index i = 0; i < expert.parameters().size(); ++i) expert.parameters()(i) = 0.5 * stream.normal();
+  if (which.spec.kind == ExpertKind::student_t)
+    expert.parameters()(expert.parameters().size() - 1) = 1.0 + stream.uniform();
+  return expert;
+}
+
+/// A response that the kind of expert accepts.
+inline Data random_data(const ExpertCase& which, Eigen::Index rows, int expert_inputs, int gate_inputs,
+                        RandomStream& stream, bool weighted = false) {
+  Data data;
+  data.expert_inputs = random_matrix(stream, rows, expert_inputs);
+  data.gate_inputs = random_matrix(stream, rows, gate_inputs);
+  data.response = random_matrix(stream, rows, which.responses);
+  if (weighted) {
+    data.weights.resize(rows);
+    for (Eigen::Index i = 0; i < rows; ++i) data.weights(i) = 0.2 + stream.uniform();
+  }
+  for (Eigen::Index i = 0; i < rows; ++i) {
+    double& y = data.response(i, 0);
+    switch (which.spec.kind) {
+      case ExpertKind::poisson:
+        y = static_cast<double>(stream.poisson(2.0));
+        break;
+      case ExpertKind::bernoulli:
+        y = stream.uniform() < 0.4 ? 1 : 0;
+        break;
+      case ExpertKind::binomial:
+        if (data.trials.size() == 0) data.trials = Vector::Constant(rows, 7);
+        y = static_cast<double>(stream.binomial(7, 0.4));
+        break;
+      case ExpertKind::gamma:
+        y = stream.gamma(2.0);
+        break;
+      case ExpertKind::multinomial:
+        data.classes = 3;
+        y = static_cast<double>(stream.index(3));
+        break;
+      default:
+        break;
+    }
+  }
+  return data;
+}
+
+inline MixtureModel random_model(const GateSpec& gate, const ExpertCase& expert, const Data& data, int experts,
+                                 RandomStream& stream, bool noise = false) {
+  MixtureModel model;
+  model.gate = random_gate(gate, static_cast<int>(data.gate_inputs.cols()), experts, stream);
+  for (int k = 0; k < experts; ++k)
+    model.experts.push_back(random_expert(expert, static_cast<int>(data.expert_inputs.cols()), data.classes, stream));
+  if (expert.spec.variance == VarianceKind::shared)
+    for (Expert& e : model.experts) e.set_sigma(model.experts.front().sigma());
+  if (noise) {
+    model.has_noise = true;
+    model.noise_weight = 0.1;
+    model.noise_log_density = -2.0;
+  }
+  return model;
+}
+
+}  // namespace clearway::testing

@@ -2,12 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "clearway/io/file.hpp"
 
 namespace clearway::cli {
 
@@ -58,18 +58,11 @@ std::vector<Entry> entries_of_toml(const std::string& content, const std::string
   return entries;
 }
 
-std::string read_whole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  if (!file || !(content << file.rdbuf())) user_error("config: cannot read {}", quoted_for_message(path));
-  return content.str();
-}
-
 }  // namespace
 
 void apply_config_file(const std::string& path, std::string_view command, const std::vector<std::string>& commands,
                        OptionList& list) {
-  const std::string content = read_whole(path);
+  const std::string content = read_file(path);
   const std::size_t first = content.find_first_not_of(" \t\r\n");
   const bool is_json = first != std::string::npos && content[first] == '{';
 

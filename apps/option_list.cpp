@@ -107,7 +107,9 @@ void Option::assign(std::string_view text) {
   const auto assign_value = [&]<class T>(T* target) { *target = to_value<T>(name, text); };
   const auto assign_list = [&]<class T>(std::vector<T>* target) {
     std::vector<T> values;
-    for (const std::string_view part : split_list(name, text)) values.push_back(to_value<T>(name, part));
+    const bool none = !std::is_same_v<T, std::string> && text == "none";  // an empty list of numbers
+    if (!none)
+      for (const std::string_view part : split_list(name, text)) values.push_back(to_value<T>(name, part));
     *target = std::move(values);
   };
   if (!choices.empty() && !std::holds_alternative<EnumField>(targets.front())) {

@@ -4,6 +4,11 @@ namespace clearway::cli {
 
 std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(make_fit_command());
+  commands.push_back(make_predict_command());
+  commands.push_back(make_simulate_command());
+  commands.push_back(make_compare_command());
+  commands.push_back(make_study_command());
   commands.push_back(make_help_command());
   commands.push_back(make_generate_command());
   return commands;

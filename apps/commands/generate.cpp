@@ -1,9 +1,9 @@
 // clearway generate man|markdown|bash-completion: hidden; the build calls it to write what is installed.
 #include <filesystem>
-#include <fstream>
 
 #include "../documentation.hpp"
 #include "../registry.hpp"
+#include "clearway/io/file.hpp"
 
 namespace clearway::cli {
 
@@ -53,9 +53,7 @@ class GenerateCommand final : public Command {
   };
 
   void write(const std::string& name, const std::string& text) const {
-    const auto path = std::filesystem::path(folder_.out) / name;
-    std::ofstream file(path, std::ios::binary);
-    if (!(file << text) || !file.flush()) world_error("cannot write '{}'", path.string());
+    write_file((std::filesystem::path(folder_.out) / name).string(), text);
   }
 
   std::string what_;

@@ -1,0 +1,142 @@
+// clearway predict: what a fitted model says about new rows.
+#include <filesystem>
+
+#include "../prediction_table.hpp"
+#include "../registry.hpp"
+#include "clearway/io/csv.hpp"
+#include "clearway/io/run_folder.hpp"
+
+namespace clearway::cli {
+
+namespace {
+
+/// What becomes of a row in which an input is missing.
+enum class MissingRow { error, na };
+std::span<const EnumName<MissingRow>> enum_names(MissingRow) {
+  static constexpr std::array<EnumName<MissingRow>, 2> names{{
+      {MissingRow::error, "error", "stop, naming the first missing cell"},
+      {MissingRow::na, "na", "the row is there, its predictions are NA"},
+  }};
+  return names;
+}
+
+struct PredictOptions {
+  std::vector<double> quantiles = {0.05, 0.5, 0.95};
+  std::vector<std::string> keep;
+  MissingRow missing = MissingRow::error;
+  std::string out = "-";
+  bool force = false;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("quantiles", self.quantiles,
+          OptionInfo{.help = "probabilities of the quantiles of the mixture; one real or count response only",
+                     .minimum = 0,
+                     .maximum = 1,
+                     .above_minimum = true,
+                     .off = "none"});
+    field("keep", self.keep, OptionInfo{.help = "columns to copy in front (identifiers)", .metavar = "COLUMN"});
+    field("missing", self.missing, OptionInfo{.help = "rows in which an input is missing"});
+    field("out", self.out, OptionInfo{.help = "CSV file to write; - is standard output", .metavar = "FILE"});
+    field("force", self.force, OptionInfo{.help = "replace the file when it is there"});
+  }
+};
+
+/// One JSON object with a list per column: {"mean": [...], "expert": [...]}; NA is null.
+Json json_of(const Table& table) {
+  Json object = Json::object();
+  for (const Column& column : table.columns) {
+    Json values = Json::array();
+    for (std::size_t t = 0; t < table.rows; ++t) {
+      if (column.is_text)
+        values.push_back(column.codes[t] < 0 ? Json(nullptr)
+                                             : Json(column.levels[static_cast<std::size_t>(column.codes[t])]));
+      else
+        values.push_back(json_number_or_null(column.numbers[t]));
+    }
+    object[column.name] = std::move(values);
+  }
+  return object;
+}
+
+class PredictCommand final : public Command {
+ public:
+  std::string_view name() const override { return "predict"; }
+  std::string_view summary() const override { return "predict new rows with a fitted model"; }
+  std::string_view examples() const override {
+    return "clearway predict run/ new.csv --out predictions.csv\n"
+           "clearway predict run/ new.csv --quantiles 0.1,0.9 --keep id | head\n"
+           "cat new.csv | clearway predict run/ -\n";
+  }
+  std::string_view description() const override {
+    return "Writes one row per row of the table, in its order, with the columns: those of --keep; mean (vector\n"
+           "response: mean_NAME each; multinomial: probability_CLASS each and class); q0.05 and so on; expert "
+           "(largest\n"
+           "gate weight, from 1); gate_1 to gate_K; mean_1 to mean_K (the answer of each expert).\n"
+           "\n"
+           "Where the table holds the response too: log_density, and responsibility_1 to responsibility_K (weights\n"
+           "after seeing the response; responsibility_noise with a noise component). NA stands where a cell that is\n"
+           "needed is missing.\n"
+           "\n"
+           "With --json the same columns as lists in one object.\n";
+  }
+
+  void options(OptionList& list) override {
+    list.argument("run", run_, "run folder of clearway fit, or a model.json");
+    list.argument("new.csv", path_, "the table; - reads standard input");
+    list.group("Prediction");
+    list.add(options_);
+    list.group("Table");
+    list.add(csv_);
+  }
+
+  ExitCode run(Context& context) override {
+    const SavedModel saved = load();
+    for (const double probability : options_.quantiles)
+      if (probability >= 1) user_error("quantiles must be below 1, not {}", probability);
+    if (!has_quantiles(saved.model)) {
+      if (context.options.given("quantiles") && !options_.quantiles.empty())
+        user_error("quantiles need one real or count response; leave --quantiles out for this model");
+      options_.quantiles.clear();
+    }
+    const bool to_file = options_.out != "-";
+    if (to_file && !options_.force && std::filesystem::exists(options_.out) &&
+        std::filesystem::is_regular_file(options_.out))
+      user_error("{} is there already; --force replaces it", options_.out);
+    Table table = read_csv(path_, csv_);
+    std::vector<Column> kept;
+    for (const std::string& name : options_.keep) kept.push_back(table.column(name));
+    const MissingPolicy policy = options_.missing == MissingRow::na ? MissingPolicy::drop : MissingPolicy::error;
+    const Design design = apply_recipe(saved.recipe, std::move(table), policy);
+    for (const std::string& warning : design.warnings) context.console.warn(warning);
+    if (!design.dropped.empty())
+      context.console.note(fmt::format("{} rows with missing inputs have NA predictions", design.dropped.size()));
+    const Table predictions =
+        prediction_table({.saved = saved, .design = design, .kept = std::move(kept), .quantiles = options_.quantiles});
+    if (context.common.json)
+      write_json(options_.out, json_of(predictions));
+    else
+      write_csv(options_.out, predictions, CsvWriteOptions{.significant_digits = context.csv_digits()});
+    return ExitCode::success;
+  }
+
+ private:
+  SavedModel load() const {
+    if (std::filesystem::is_regular_file(run_)) return model_from_json(read_json(run_), run_);
+    const RunFolder folder = RunFolder::open(run_);
+    return model_from_json(folder.read_json("model.json"), folder.file("model.json"));
+  }
+
+  std::string run_;
+  std::string path_;
+  PredictOptions options_;
+  CsvOptions csv_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_predict_command() {
+  return std::make_unique<PredictCommand>();
+}
+
+}  // namespace clearway::cli

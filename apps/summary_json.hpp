@@ -1,0 +1,16 @@
+// The result of a fit as the one JSON object that `clearway fit --json` prints and summary.json keeps.
+// docs/cli.md gives the schema.
+#pragma once
+
+#include "clearway/io/json.hpp"
+#include "clearway/stat/summary.hpp"
+
+namespace clearway::cli {
+
+/// NaN becomes an explicit null. `counts` comes from allocation(result.model, data).
+Json summary_json(const FitResult& result, const ModelNames& names, const Allocation& counts);
+
+/// One object per iteration of the polished runs, for history.jsonl.
+std::string history_lines(const FitResult& result);
+
+}  // namespace clearway::cli

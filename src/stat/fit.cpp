@@ -7,6 +7,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
+#include "clearway/stat/spectral.hpp"
 #include "em_engine.hpp"
 #include "optimise.hpp"
 #include "starts.hpp"
@@ -294,6 +295,27 @@ class Fitter {
                       result.starts_polished));
     if (result.start == StartKind::spectral || options_.method == FitMethod::spectral)
       for (const std::string& text : tournament_->diagnoses()) warnings.push_back("Spectral start: " + text);
+    warn_of_bias(winner, result);
+  }
+
+  // The spectral start assumes that no gate direction has a component along a regressor (docs/spectral.md).
+  void warn_of_bias(const Solution& winner, FitResult& result) const {
+    if (result.start != StartKind::spectral || options_.experts < 3 || options_.gate.kind != GateKind::softmax) return;
+    const Index d = data_.expert_inputs.cols();
+    if (data_.gate_inputs.cols() != d || data_.gate_inputs != data_.expert_inputs) return;
+    Matrix gate(options_.experts, d), experts(options_.experts, d);
+    for (int k = 0; k < options_.experts; ++k) {
+      gate.row(k) = winner.model.gate.block(k).tail(d).transpose();
+      experts.row(k) = winner.model.experts[static_cast<std::size_t>(k)].parameters().segment(1, d).transpose();
+    }
+    constexpr double kVisiblyOblique = 0.5;
+    const double cosine = orthogonality_diagnosis(gate, experts);
+    if (cosine > kVisiblyOblique)
+      result.warnings.push_back(
+          fmt::format("Spectral start: the gate is not orthogonal to the regressors (largest |cos| {:.2f}), which "
+                      "biases the spectral "
+                      "estimate for three or more experts; the joint EM that followed removes the bias.",
+                      cosine));
   }
 
   const Data& data_;

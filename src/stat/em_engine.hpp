@@ -1,6 +1,6 @@
 // One EM iteration, the objective, its gradient and its curvature, for one model on one data set: what every optimiser
 // of src/stat needs and all it may know. Two engines implement it: a general one for every gate and expert, and a fast
-// one for linear Gaussian experts behind a gate with linear scores.
+// one for single-index experts behind a gate with linear scores.
 #pragma once
 
 #include <memory>
@@ -79,7 +79,7 @@ std::unique_ptr<EmEngine> make_engine(const Data& data, const Scaling& scaling, 
 std::unique_ptr<EmEngine> make_general_engine(const Data& data, const Scaling& scaling, const MixtureModel& prototype,
                                               const EngineSettings& settings);
 /// The fast engine, or nothing when the model is not of its kind.
-std::unique_ptr<EmEngine> make_linear_gaussian_engine(const Data& data, const Scaling& scaling,
-                                                      const MixtureModel& prototype, const EngineSettings& settings);
+std::unique_ptr<EmEngine> make_single_index_engine(const Data& data, const Scaling& scaling,
+                                                   const MixtureModel& prototype, const EngineSettings& settings);
 
 }  // namespace clearway::detail

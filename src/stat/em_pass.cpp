@@ -6,6 +6,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
+#include "em_pass_families.hpp"
 #include "em_pass_state.hpp"
 
 namespace clearway {
@@ -16,7 +17,6 @@ namespace {
 
 constexpr std::size_t kTile = TiledMatrix::kTile;
 constexpr std::align_val_t kAlignment{64};
-constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 
 // Where each sum lies in the row of sums of a chunk; parts that are not asked for take no room.
 struct Layout {
@@ -68,6 +68,16 @@ EmPass::EmPass(const EmData& data, Eigen::Index experts, int instruction_set) : 
     user_error("the response must be {} x 1, not {} x {}", n, data.y->rows(), data.y->cols());
   if (data.weights && (data.weights->rows() != n || data.weights->cols() != 1))
     user_error("case weights must be {} x 1, not {} x {}", n, data.weights->rows(), data.weights->cols());
+  if (!detail::pass_supports(data.family.kind))
+    user_error("a pass does not support {} experts", enum_name(data.family.kind));
+  const auto check_column = [&](const TiledMatrix* column, const char* what) {
+    if (column && (column->rows() != n || column->cols() != 1))
+      user_error("{} must be {} x 1, not {} x {}", what, n, column->rows(), column->cols());
+  };
+  check_column(data.offset, "the offset");
+  check_column(data.trials, "the trials");
+  const bool linear = detail::is_linear_gaussian(data.family.kind);
+  if (linear && data.offset) user_error("linear experts take no offset: subtract it from the response");
   const int available = static_cast<int>(detail::em_kernels_available());
   if (instruction_set < -1 || instruction_set >= available)
     user_error("instruction set must be between -1 and {} here, not {}", available - 1, instruction_set);
@@ -80,6 +90,8 @@ EmPass::EmPass(const EmData& data, Eigen::Index experts, int instruction_set) : 
   s.kernels =
       instruction_set < 0 ? &detail::em_kernels() : &detail::em_kernels(static_cast<std::size_t>(instruction_set));
   s.scratch.resize(1);
+  if (data.offset) s.minus_offset = TiledMatrix(Vector(-data.offset->to_matrix().col(0)));
+  s.row_constants = detail::row_constants(data.family.kind, *data.y, data.trials);
 }
 
 EmPass::~EmPass() = default;
@@ -95,21 +107,29 @@ void EmPass::State::pack(const EmParameters& parameters) {
   if (parameters.gate.rows() != gate_rows || parameters.gate.cols() != K)
     user_error("gate coefficients must be {} x {}, not {} x {}", gate_rows, K, parameters.gate.rows(),
                parameters.gate.cols());
-  if (parameters.sigma.size() != K) user_error("sigma must have {} elements, not {}", K, parameters.sigma.size());
+  const ExpertKind kind = data.family.kind;
+  const bool gaussian = detail::is_gaussian(kind), gamma = kind == ExpertKind::gamma;
+  if (gaussian && parameters.sigma.size() != K)
+    user_error("sigma must have {} elements, not {}", K, parameters.sigma.size());
+  if (gamma && parameters.shape.size() != K)
+    user_error("shape must have {} elements, not {}", K, parameters.shape.size());
   has_noise = parameters.has_noise;
   const double eps = has_noise ? parameters.noise_weight : 0.0;
   if (!(eps >= 0.0 && eps < 1.0)) user_error("the weight of the noise must be in [0, 1), not {}", eps);
   noise = has_noise ? std::log(eps) + parameters.noise_log_density : 0.0;
   coefficients.resize(p * experts);
   gate.resize(q * experts);
+  dispersion.resize(experts);
   inverse_sigma.resize(experts);
   log_normaliser.resize(experts);
   for (Eigen::Index k = 0; k < K; ++k) {
-    const double sigma = parameters.sigma(k);
-    if (!(sigma > 0.0)) user_error("sigma must be positive, not {} (expert {})", sigma, k + 1);
+    const double value = gaussian ? parameters.sigma(k) : gamma ? parameters.shape(k) : 1.0;
+    if (!(value > 0.0))
+      user_error("{} must be positive, not {} (expert {})", gaussian ? "sigma" : "shape", value, k + 1);
     const auto slot = static_cast<std::size_t>(k);
-    inverse_sigma[slot] = 1.0 / sigma;
-    log_normaliser[slot] = std::log1p(-eps) - std::log(sigma) - kHalfLogTwoPi;
+    dispersion[slot] = value;
+    inverse_sigma[slot] = 1.0 / value;
+    log_normaliser[slot] = std::log1p(-eps) + detail::log_normaliser(kind, value);
     for (Eigen::Index j = 0; j < rows; ++j)
       coefficients[static_cast<std::size_t>(j * K + k)] = parameters.coefficients(j, k);
     for (Eigen::Index j = 0; j < gate_rows; ++j) gate[static_cast<std::size_t>(j * K + k)] = parameters.gate(j, k);
@@ -129,7 +149,16 @@ detail::ExpectationBlock EmPass::State::block(std::size_t first, std::size_t row
   b.experts = experts;
   b.coefficients = coefficients.data();
   b.gate = gate.data();
+  const ExpertSpec& spec = data.family;
+  b.family = detail::is_linear_gaussian(spec.kind) ? ExpertKind::linear : spec.kind;
+  b.minus_offset = data.offset ? minus_offset.tile(tile) : nullptr;
+  b.trials = data.trials ? data.trials->tile(tile) : nullptr;
+  b.row_constants = row_constants.rows() > 0 ? row_constants.tile(tile) : nullptr;
+  b.index_limit = detail::index_limit(spec);
+  b.leak = spec.kind == ExpertKind::leaky_relu ? spec.leak : 0.0;
+  b.degree = spec.degree;
   b.inverse_sigma = inverse_sigma.data();
+  b.shape = dispersion.data();
   b.log_normaliser = log_normaliser.data();
   b.has_noise = has_noise;
   b.noise = noise;
@@ -184,7 +213,7 @@ void EmPass::run(const EmParameters& parameters, EmParts parts, EmSums& sums, in
   // A record per tile: r | r e | r - s pi | weights of the information (left out where not asked for, at the end).
   const bool any = parts.experts || parts.gate_gradient || parts.gate_information;
   const std::size_t groups = any ? 3 * K + (parts.gate_information ? blocks : 0) : 0;
-  const std::size_t lanes = 5 * K * kTile;
+  const std::size_t lanes = detail::expectation_lanes(K) * kTile;
   State::Walk walk{.sums = layout.length,
                    .sums_at_most = Layout(p, q, K, EmParts::all()).length,
                    .row = groups,

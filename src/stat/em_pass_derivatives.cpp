@@ -1,18 +1,20 @@
 // The observed information of the mixture by Louis' identity, as weighted products of the same kind as the M-step's.
 //
 // Per row let r_k be the responsibilities, rho that of the noise, s = 1 - rho, v_l = r_l - s pi_l, and write the
-// complete-data score of expert j as (a_j x, b_j) for coefficients and log sigma, a_j = e_j / sigma_j^2 and
-// b_j = e_j^2 / sigma_j^2 - 1. The scores of the gate and of eta = logit eps are (delta_kl - pi_l) z and (1 - eps) for
+// complete-data score of expert j as (a_j x, b_j) for coefficients and log sigma (gamma: log shape), and (A_j, C_j, B_j)
+// for the derivatives of a_j in eta_j, of a_j in log sigma_j and of b_j in log sigma_j. Linear Gaussian experts have
+// a_j = e_j / sigma_j^2 and b_j = e_j^2 / sigma_j^2 - 1. The scores of the gate and of eta = logit eps are (delta_kl - pi_l) z and (1 - eps) for
 // the noise, -eps otherwise. Summing Louis' identity over the components gives, for one row,
 //   gradient      gate v_l z;   expert r_j a_j x, r_j b_j;   eta rho - eps
 //   gate, gate    (delta_lm v_l - pi_m v_l - pi_l v_m - v_l v_m) z z'
 //   gate, expert  r_j (delta_jl - pi_l - v_l) z (a_j x, b_j)'
 //   i, j apart    -r_i r_j (a_i x, b_i)(a_j x, b_j)'
-//   i = j         r_j (1 - r_j) (a_j x, b_j)(a_j x, b_j)' - r_j [x x' / sigma_j^2, 2 a_j x; ., 2 e_j^2 / sigma_j^2]
+//   i = j         r_j (1 - r_j) (a_j x, b_j)(a_j x, b_j)' + r_j [A_j x x', C_j x; ., B_j]
 //   eta           with gate -rho v_l z, with experts -rho r_j (a_j x, b_j), with itself rho (1 - rho) - eps (1 - eps)
 #include <algorithm>
 
 #include "clearway/base/errors.hpp"
+#include "em_pass_families.hpp"
 #include "em_pass_state.hpp"
 
 namespace clearway {
@@ -55,18 +57,21 @@ struct Plan {
 };
 
 struct TileView {
-  const double* raw;      // r | e | pi | rho
+  const double* raw;      // r | residual or -eta | pi | rho
+  const double* terms;    // per expert a | b | A | C | B
   const double* weights;  // case weights, zero for padding
   double* out;
   double* scalars;
 };
 
 // The weights of one tile.
-void louis_weights(const Plan& plan, const std::vector<double>& inverse_sigma, double eps, const TileView& tile) {
+void louis_weights(const Plan& plan, double eps, const TileView& tile) {
   const std::size_t K = plan.experts;
   const double* rho = tile.raw + 3 * K * kTile;
   const auto r = [&](std::size_t k) { return tile.raw + k * kTile; };
-  const auto e = [&](std::size_t k) { return tile.raw + (K + k) * kTile; };
+  const auto term = [&](std::size_t k, std::size_t i) {
+    return tile.terms + (k * detail::TileDerivatives::kGroups + i) * kTile;
+  };
   const auto pi = [&](std::size_t k) { return tile.raw + (2 * K + k) * kTile; };
   const auto group = [&](std::size_t g) { return tile.out + g * kTile; };
   const double* w = tile.weights;
@@ -92,12 +97,12 @@ void louis_weights(const Plan& plan, const std::vector<double>& inverse_sigma, d
     for (std::size_t j = 0; j < K; ++j) {
       double* coefficients = group(plan.gate_expert + l * K + j);
       double* sigma = group(plan.z_only + plan.gates + l * K + j);
-      const double inverse = inverse_sigma[j], same = l == j ? 1.0 : 0.0;
+      const double same = l == j ? 1.0 : 0.0;
+      const double *a = term(j, 0), *b = term(j, 1);
       for (std::size_t i = 0; i < kTile; ++i) {
-        const double u = e(j)[i] * inverse;
         const double c = w[i] * r(j)[i] * (same - pi(l)[i] - v[i]);
-        coefficients[i] = c * u * inverse;
-        sigma[i] = c * (u * u - 1.0);
+        coefficients[i] = c * a[i];
+        sigma[i] = c * b[i];
       }
     }
     double* eta = group(plan.z_only + plan.gates * (K + 1) + l);
@@ -105,39 +110,37 @@ void louis_weights(const Plan& plan, const std::vector<double>& inverse_sigma, d
   }
   out = group(plan.expert_expert);
   for (std::size_t j = 0; j < K; ++j) {
-    const double inverse = inverse_sigma[j];
+    const double *aj = term(j, 0), *bj = term(j, 1), *ee = term(j, 2), *es = term(j, 3), *ss = term(j, 4);
     double* gradient = group(plan.x_only + j);
     double* eta = group(plan.x_only + K * (K + 1) + j);
     double sigma_gradient = 0.0, sigma_eta = 0.0;
     for (std::size_t i = 0; i < kTile; ++i) {
-      const double u = e(j)[i] * inverse, wr = w[i] * r(j)[i];
-      gradient[i] = wr * u * inverse;
+      const double wr = w[i] * r(j)[i];
+      gradient[i] = wr * aj[i];
       eta[i] = -rho[i] * gradient[i];
-      sigma_gradient += wr * (u * u - 1.0);
-      sigma_eta -= rho[i] * wr * (u * u - 1.0);
+      sigma_gradient += wr * bj[i];
+      sigma_eta -= rho[i] * wr * bj[i];
     }
     scalars[j] += sigma_gradient;
     scalars[K + pair_count(K) + j] += sigma_eta;
     for (std::size_t m = j; m < K; ++m, out += kTile) {
-      const double inverse_m = inverse_sigma[m];
+      const double *am = term(m, 0), *bm = term(m, 1);
       double* left = group(plan.x_only + K + j * K + m);   // coefficients j, log sigma m
       double* right = group(plan.x_only + K + m * K + j);  // coefficients m, log sigma j
       scalar = 0.0;
       for (std::size_t i = 0; i < kTile; ++i) {
-        const double uj = e(j)[i] * inverse, um = e(m)[i] * inverse_m;
-        const double bj = uj * uj - 1.0, bm = um * um - 1.0;
         const double wr = w[i] * r(j)[i];
         if (m == j) {
           const double c = wr * (1.0 - r(j)[i]);
-          out[i] = (c * uj * uj - wr) * inverse * inverse;
-          left[i] = (c * bj - 2.0 * wr) * uj * inverse;
-          scalar += c * bj * bj - 2.0 * wr * uj * uj;
+          out[i] = c * aj[i] * aj[i] + wr * ee[i];
+          left[i] = c * aj[i] * bj[i] + wr * es[i];
+          scalar += c * bj[i] * bj[i] + wr * ss[i];
         } else {
           const double c = -wr * r(m)[i];
-          out[i] = c * uj * um * inverse * inverse_m;
-          left[i] = c * uj * inverse * bm;
-          right[i] = c * um * inverse_m * bj;
-          scalar += c * bj * bm;
+          out[i] = c * aj[i] * am[i];
+          left[i] = c * aj[i] * bm[i];
+          right[i] = c * am[i] * bj[i];
+          scalar += c * bj[i] * bm[i];
         }
       }
       scalars[K + (j * K - j * (j + 1) / 2 + m)] += scalar;
@@ -240,7 +243,9 @@ void EmPass::derivatives(const EmParameters& parameters, EmDerivatives& result, 
   s.pack(parameters);
   const double eps = s.has_noise ? parameters.noise_weight : 0.0;
   if (s.has_noise && !(eps > 0.0)) user_error("derivatives need a noise weight in (0, 1), not {}", eps);
-  const std::size_t K = s.experts, raw_groups = 3 * K + 1, lanes = 5 * K * kTile;
+  const std::size_t K = s.experts, raw_groups = detail::is_linear_gaussian(s.data.family.kind) ? 3 * K + 1 : 6 * K + 1;
+  const std::size_t lanes = detail::expectation_lanes(K) * kTile;
+  const std::size_t terms = detail::TileDerivatives::kGroups * K * kTile;
   const Plan plan(s.p, s.q, K, s.data.x == s.data.z);
 
   const auto body = [&](std::size_t first, std::size_t rows, double* scratch, double* out) {
@@ -248,7 +253,7 @@ void EmPass::derivatives(const EmParameters& parameters, EmDerivatives& result, 
     detail::ExpectationBlock b = s.block(first, rows);
     b.form = detail::RecordForm::raw;
     b.lanes = scratch;
-    b.record = scratch + lanes;
+    b.record = scratch + lanes + terms;
     b.record_stride = raw_groups * kTile;
     b.scalars = out;
     s.kernels->expectation(b);
@@ -260,8 +265,18 @@ void EmPass::derivatives(const EmParameters& parameters, EmDerivatives& result, 
         const std::size_t row = t * kTile + i;
         weights[i] = b.weights ? b.weights[row] : (row < rows ? 1.0 : 0.0);
       }
-      louis_weights(plan, s.inverse_sigma, eps,
-                    {b.record + t * b.record_stride, weights, record + t * plan.groups * kTile, out + plan.at_scalars});
+      const double* raw = b.record + t * b.record_stride;
+      const auto group = [&](std::size_t i) { return raw + i * kTile; };
+      for (std::size_t k = 0; k < K; ++k)
+        detail::tile_derivatives(s.data.family, s.dispersion[k],
+                                 {.y = b.y + t * kTile,
+                                  .index = group(K + k),
+                                  .score = group(3 * K + 1 + k),
+                                  .information = group(4 * K + 1 + k),
+                                  .square = group(5 * K + 1 + k)},
+                                 {scratch + lanes + k * detail::TileDerivatives::kGroups * kTile});
+      louis_weights(plan, eps,
+                    {raw, scratch + lanes, weights, record + t * plan.groups * kTile, out + plan.at_scalars});
     }
     detail::ProductsBlock products;
     products.record_stride = plan.groups * kTile;
@@ -292,7 +307,7 @@ void EmPass::derivatives(const EmParameters& parameters, EmDerivatives& result, 
                     .sums_at_most = plan.length,
                     .row = row,
                     .row_at_most = row,
-                    .extra = lanes,
+                    .extra = lanes + terms,
                     .row_cost = static_cast<double>(pair_count(K) * 4 * pair_count(std::max(s.p, s.q)))},
                    threads, body);
   Assembly(plan, total, s.has_noise, result).run();

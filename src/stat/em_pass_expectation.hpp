@@ -3,12 +3,11 @@
 #pragma once
 
 #include "clearway/stat/tiled_matrix.hpp"
+#include "em_pass_densities.hpp"
 #include "em_pass_kernels.hpp"
 #include "simd.hpp"
 
 namespace clearway::detail {
-
-inline constexpr std::size_t kTile = TiledMatrix::kTile;
 
 /// Residuals y - x'b_k and gate scores z'w_k of G experts from k0 on, for U * W rows. The next tile is fetched meanwhile:
 /// memory would otherwise rest during the exponentials (a fifth of the time at d = 50, n = 1e5).
@@ -114,8 +113,9 @@ struct RowSums {
 };
 
 /// Densities and responsibilities of W rows, whose residuals and gate scores are given (the scores are overwritten).
-/// `record` is the record of the tile, moved to these rows; it may hold `residual` and `score` themselves.
-template <int W>
+/// `record` is the record of the tile, moved to these rows; it may hold `residual` and `score` themselves. Without
+/// Linear, FamilyRows has stored the terms of the experts, and `residual` holds -eta.
+template <int W, bool Linear>
 CLEARWAY_INLINE void finish_rows(const ExpectationBlock& b, std::size_t row, const double* residual, double* score,
                                  double* record, RowSums<W>& sums) {
   using Real = typename Simd<W>::Real;
@@ -126,8 +126,13 @@ CLEARWAY_INLINE void finish_rows(const ExpectationBlock& b, std::size_t row, con
   Real gate_top = lowest, top = lowest;
   for (std::size_t k = 0; k < K; ++k) {
     const Real g = load<W>(score + k * kTile);
-    const Real u = load<W>(residual + k * kTile) * b.inverse_sigma[k];
-    const Real a = larger<W>(g + b.log_normaliser[k] - 0.5 * (u * u), lowest);
+    Real a;
+    if constexpr (Linear) {
+      const Real u = load<W>(residual + k * kTile) * b.inverse_sigma[k];
+      a = larger<W>(g + b.log_normaliser[k] - 0.5 * (u * u), lowest);
+    } else {
+      a = larger<W>(g + load<W>(density + k * kTile), lowest);
+    }
     store<W>(density + k * kTile, a);
     gate_top = larger<W>(gate_top, g);
     top = larger<W>(top, a);
@@ -182,6 +187,11 @@ CLEARWAY_INLINE void finish_rows(const ExpectationBlock& b, std::size_t row, con
       store<W>(record + k * kTile, load<W>(density + k * kTile) * inverse);
     }
     store<W>(record + 3 * K * kTile, noise * inverse);
+    if constexpr (!Linear) {
+      const TermGroups groups(K);
+      for (std::size_t i = 0; i < 3 * K; ++i)
+        store<W>(record + (3 * K + 1 + i) * kTile, load<W>(b.lanes + (groups.score + i) * kTile));
+    }
     return;
   }
   const Real weighted_inverse = weight * inverse;
@@ -202,19 +212,27 @@ CLEARWAY_INLINE void finish_rows(const ExpectationBlock& b, std::size_t row, con
     if (b.gradient_part)
       store<W>(record + (2 * K + k) * kTile, r - share * (load<W>(score + k * kTile) * inverse_gate));
     if (b.experts_part) {
-      const Real e = load<W>(residual + k * kTile);
-      const Real re = r * e;
-      store<W>(record + k * kTile, r);
-      store<W>(record + (K + k) * kTile, re);
       store<W>(b.lanes + k * kTile, load<W>(b.lanes + k * kTile) + r);
-      store<W>(b.lanes + (K + k) * kTile, load<W>(b.lanes + (K + k) * kTile) + re * e);
+      if constexpr (Linear) {
+        const Real e = load<W>(residual + k * kTile);
+        const Real re = r * e;
+        store<W>(record + k * kTile, r);
+        store<W>(record + (K + k) * kTile, re);
+        store<W>(b.lanes + (K + k) * kTile, load<W>(b.lanes + (K + k) * kTile) + re * e);
+      } else {
+        const TermGroups groups(K);
+        store<W>(record + k * kTile, r * load<W>(b.lanes + (groups.information + k) * kTile));
+        store<W>(record + (K + k) * kTile, r * load<W>(b.lanes + (groups.score + k) * kTile));
+        store<W>(b.lanes + (K + k) * kTile,
+                 load<W>(b.lanes + (K + k) * kTile) + r * load<W>(b.lanes + (groups.square + k) * kTile));
+      }
     }
   }
 }
 
 /// One block of rows. Working memory `lanes`: sums of r (K groups), of r e^2 (K), densities (K), residuals (K), scores
-/// (K).
-template <int W>
+/// (K), and the terms of families other than linear Gaussian (3 K).
+template <int W, bool Linear>
 CLEARWAY_INLINE void expectation(const ExpectationBlock& b) {
   constexpr int kVectors = static_cast<int>(kTile) / W;
   constexpr int U = W == 8 ? kVectors : 1;
@@ -227,12 +245,15 @@ CLEARWAY_INLINE void expectation(const ExpectationBlock& b) {
   for (std::size_t t = 0; t < tiles; ++t) {
     const double* x = b.x + t * b.p * kTile;
     const double* z = b.z + t * b.q * kTile;
-    const double* y = b.y + t * kTile;
+    // The residual of zero (or of minus the offset) is minus the linear predictor.
+    const double* y = Linear ? b.y + t * kTile : b.minus_offset ? b.minus_offset + t * kTile : kZeros;
     for (int v = 0; v < kVectors; v += U)
       all_scores<W, U>(b, x + v * W, z + v * W, y + v * W, residual + v * W, score + v * W);
-    for (int v = 0; v < kVectors; ++v)
-      finish_rows<W>(b, t * kTile + v * W, residual + v * W, score + v * W, b.record + t * b.record_stride + v * W,
-                     sums);
+    for (int v = 0; v < kVectors; ++v) {
+      if constexpr (!Linear) FamilyRows<W>(b, t * kTile + v * W, residual + v * W).store_terms();
+      finish_rows<W, Linear>(b, t * kTile + v * W, residual + v * W, score + v * W,
+                             b.record + t * b.record_stride + v * W, sums);
+    }
   }
   b.scalars[0] += lane_sum<W>(sums.log_likelihood);
   b.scalars[1] += lane_sum<W>(sums.noise);

@@ -35,7 +35,7 @@ CLEARWAY_INLINE void logarithms(const double* in, double* out, std::size_t count
 // The four kernels for one instruction set; the templates are forced inline and so compiled for it.
 #define CLEARWAY_KERNELS(suffix, attributes, width)                                                                 \
   attributes void expectation_##suffix(const ExpectationBlock& block) {                                             \
-    expectation<width>(block);                                                                                      \
+    block.family == ExpertKind::linear ? expectation<width, true>(block) : expectation<width, false>(block);        \
   }                                                                                                                 \
   attributes void products_##suffix(const ProductsBlock& block) {                                                   \
     products<width>(block);                                                                                         \

@@ -41,8 +41,11 @@ struct EmPass::State {
   std::size_t n = 0, p = 0, q = 0, experts = 0;
   const detail::EmKernels* kernels = nullptr;
 
-  // Parameters as the kernels read them.
-  std::vector<double> coefficients, gate, inverse_sigma, log_normaliser;
+  // Of families other than linear Gaussian.
+  TiledMatrix minus_offset, row_constants;
+
+  // Parameters as the kernels read them. Dispersion: sigma or shape.
+  std::vector<double> coefficients, gate, dispersion, inverse_sigma, log_normaliser;
   bool has_noise = false;
   double noise = 0.0;
 

@@ -131,7 +131,6 @@ void update_student_t(Expert& expert, const std::vector<Data>& blocks, const Con
 
 void update_gamma_shape(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r) {
   const Index last = expert.parameters().size() - 1;
-  // log a - digamma(a) = c, one number per data set; Newton on log a, started at Minka's approximation.
   double c = 0, weight = 0;
   Index at = 0;
   for (const Data& block : blocks) {
@@ -143,16 +142,7 @@ void update_gamma_shape(Expert& expert, const std::vector<Data>& blocks, const C
     }
     at += block.rows();
   }
-  c = std::max(c / weight, 1e-10);
-  double a = (3 - c + std::sqrt((c - 3) * (c - 3) + 24 * c)) / (12 * c);
-  for (int round = 0; round < 30; ++round) {
-    const double value = std::log(a) - digamma(a) - c;
-    const double slope = 1 - a * trigamma(a);  // derivative in log a, always negative
-    const double step = std::clamp(-value / slope, -2.0, 2.0);
-    a *= std::exp(step);
-    if (std::abs(step) < 1e-12) break;
-  }
-  expert.parameters()(last) = std::log(a);
+  expert.parameters()(last) = std::log(gamma_shape(c / weight));
 }
 
 void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor) {

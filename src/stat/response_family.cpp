@@ -3,6 +3,9 @@
 #include <boost/math/special_functions/digamma.hpp>
 #include <boost/math/special_functions/trigamma.hpp>
 
+#include <algorithm>
+#include <array>
+
 #include "clearway/core/activations.hpp"
 
 namespace clearway::detail {
@@ -39,11 +42,35 @@ double log_gamma(double x) {
   int sign = 0;
   return ::lgamma_r(x, &sign);
 }
+double log_factorial(double n) {
+  constexpr std::size_t kSize = 1024;
+  static const std::array<double, kSize> table = [] {
+    std::array<double, kSize> values{};
+    for (std::size_t i = 0; i < kSize; ++i) values[i] = log_gamma(static_cast<double>(i) + 1);
+    return values;
+  }();
+  if (n >= 0 && n < static_cast<double>(kSize) && n == std::floor(n)) return table[static_cast<std::size_t>(n)];
+  return log_gamma(n + 1);
+}
 double digamma(double x) {
   return boost::math::digamma(x);
 }
 double trigamma(double x) {
   return boost::math::trigamma(x);
+}
+
+double gamma_shape(double mean) {
+  // Newton on log a, started at Minka's approximation.
+  const double c = std::max(mean, 1e-10);
+  double a = (3 - c + std::sqrt((c - 3) * (c - 3) + 24 * c)) / (12 * c);
+  for (int round = 0; round < 30; ++round) {
+    const double value = std::log(a) - digamma(a) - c;
+    const double slope = 1 - a * trigamma(a);  // derivative in log a, always negative
+    const double step = std::clamp(-value / slope, -2.0, 2.0);
+    a *= std::exp(step);
+    if (std::abs(step) < 1e-12) break;
+  }
+  return a;
 }
 
 int extra_count(ExpertKind kind) {
@@ -106,7 +133,7 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
   switch (spec.kind) {
     case ExpertKind::poisson: {
       const double mean = std::exp(eta);
-      d.value = y * eta - mean - log_gamma(y + 1);
+      d.value = y * eta - mean - log_factorial(y);
       d.eta = y - mean;
       d.eta_eta = -mean;
       d.information = mean;
@@ -116,7 +143,7 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
     case ExpertKind::binomial: {
       const double p = logistic(eta);
       d.value = y * eta - trials * log1p_exp(eta);
-      if (trials > 1) d.value += log_gamma(trials + 1) - log_gamma(y + 1) - log_gamma(trials - y + 1);
+      if (trials > 1) d.value += log_factorial(trials) - log_factorial(y) - log_factorial(trials - y);
       d.eta = y - trials * p;
       d.information = trials * p * (1 - p);
       d.eta_eta = -d.information;

@@ -34,8 +34,13 @@ struct LinkValue {
 LinkValue link_value(const ExpertSpec& spec, double eta);
 
 double log_gamma(double x);
+/// log n!, from a table for small whole n.
+double log_factorial(double n);
 double digamma(double x);
 double trigamma(double x);
+/// Maximum likelihood shape of a gamma distribution with known means: log a - digamma(a) = mean of ratio - log ratio - 1,
+/// ratio = y / mean. Means below 1e-10 count as 1e-10.
+double gamma_shape(double mean);
 
 /// Derivatives at one observation. `extra` points to the extra parameters; `trials` is used by binomial only.
 PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials);

@@ -93,13 +93,15 @@ TEST(EmEngine, FastEngineAgreesWithTheGeneralOne) {
         const Data data = random_data(expert, 100, 3, 2, stream, true);
         MixtureModel fast_model = random_model(gate, expert, data, 3, stream, noise);
         const auto scaling = identity_scaling(data);
-        const auto fast = make_linear_gaussian_engine(data, scaling, fast_model, settings_with(1e-3));
+        const auto fast = make_single_index_engine(data, scaling, fast_model, settings_with(1e-3));
         if (!fast) continue;
         const auto general = make_general_engine(data, scaling, fast_model, settings_with(1e-3));
         MixtureModel general_model = fast_model;
         const double a = fast->step(fast_model), b = general->step(general_model);
         EXPECT_NEAR(a, b, 1e-9 * (1 + std::abs(b)));
-        for (std::size_t k = 0; k < 3; ++k)  // the experts' update is closed form in both
+        const ExpertKind kind = expert.spec.kind;
+        const bool closed = kind == ExpertKind::linear || kind == ExpertKind::constant;
+        for (std::size_t k = 0; closed && k < 3; ++k)  // the update of these experts is closed form in both
           EXPECT_LT((fast_model.experts[k].parameters() - general_model.experts[k].parameters()).cwiseAbs().maxCoeff(),
                     1e-7);
         EXPECT_NEAR(fast_model.noise_weight, general_model.noise_weight, 1e-10);

@@ -1,11 +1,19 @@
-// One iteration of EM over the data for the most common mixture: a softmax gate that is linear in its features and
-// Gaussian linear experts. One read of the rows gives the log-likelihood, responsibilities and every sum that the
-// M-step and Newton's method for the gate need.
+// One iteration of EM over the data for the most common mixtures: a softmax gate that is linear in its features and
+// experts of one linear predictor (single-index families). One read of the rows gives the log-likelihood,
+// responsibilities and every sum that the M-step and Newton's method for the gate need.
 //
 //   log pi_tk = z_t' w_k - log sum_l exp(z_t' w_l)            (temperature already divided out)
 //   log f_tk  = -log sigma_k - log(2 pi) / 2 - (y_t - x_t' b_k)^2 / (2 sigma_k^2)
 //   p_t       = eps u + (1 - eps) sum_k pi_tk f_tk            (u: constant noise density; eps = 0 without noise)
 //   r_tk      = (1 - eps) pi_tk f_tk / p_t,   rho_t = eps u / p_t = 1 - sum_k r_tk
+//
+// Other families have eta_tk = x_t' b_k + offset_t and their own log f_tk; where linear Gaussian experts sum r x x',
+// r e x and r e^2, they sum r i x x', r g x and r q: i is the expected information of eta, g the score, both times the
+// dispersion (sigma^2, 1 / shape), so that solving with them is a step of Fisher scoring (Gauss-Newton for Gaussian
+// kinds), and the mean of q is what the dispersion is estimated from (Jiang and Tanner 1999):
+//   poisson   i = mu = exp(eta), g = y - mu, q = 0         binomial   p = logistic(eta), i = n p (1 - p), g = y - n p
+//   gamma     ratio = y exp(-eta), i = 1, g = ratio - 1, q = ratio - log ratio - 1
+//   Gaussian  mean m(eta), e = y - m, i = m'^2, g = m' e, q = e^2
 //
 // The gate competes only for the mass s_t = 1 - rho_t that the noise leaves: the expected complete log-likelihood of
 // the gate is sum_t sum_k r_tk log pi_tk, with gradient sum_t (r_tk - s_t pi_tk) z_t and negative Hessian blocks sum_t
@@ -19,6 +27,7 @@
 #include <vector>
 
 #include "clearway/core/types.hpp"
+#include "clearway/stat/specification.hpp"
 #include "clearway/stat/tiled_matrix.hpp"
 
 namespace clearway {
@@ -29,6 +38,9 @@ struct EmData {
   const TiledMatrix* z = nullptr;        ///< n x q, gate features, column of ones included
   const TiledMatrix* y = nullptr;        ///< n x 1, response
   const TiledMatrix* weights = nullptr;  ///< n x 1, case weights >= 0; null: all one
+  const TiledMatrix* offset = nullptr;   ///< n x 1, added to the linear predictor; null: none; not for linear experts
+  const TiledMatrix* trials = nullptr;   ///< n x 1, binomial: number of trials; null: all one
+  ExpertSpec family = {};                ///< kind, degree and leak of the experts; the other settings play no part
 
   Eigen::Index rows() const { return x->rows(); }
 };
@@ -36,7 +48,8 @@ struct EmData {
 /// The parameters of the mixture.
 struct EmParameters {
   Matrix coefficients;             ///< p x K, expert k in column k
-  Vector sigma;                    ///< K, standard deviations > 0
+  Vector sigma;                    ///< K, standard deviations > 0 of Gaussian kinds; others ignore it
+  Vector shape;                    ///< K, shapes > 0 of gamma experts; others ignore it
   Matrix gate;                     ///< q x K, scores are z' gate; for derivatives the last column counts as fixed
   bool has_noise = false;          ///< whether there is a noise component
   double noise_weight = 0.0;       ///< eps in [0, 1)
@@ -62,15 +75,16 @@ struct EmSums {
   double noise_mass = 0.0;      ///< sum rho_t
   double entropy = 0.0;         ///< -sum_t sum_k r log r, the noise component included
   Vector counts;                ///< K: sum r_tk
-  std::vector<Matrix> gram;     ///< K of p x p: sum r_tk x_t x_t'
-  Matrix cross;                 ///< p x K: sum r_tk e_tk x_t, e = y - x' b_k; solve gram * step = cross for the new b_k
-  Vector squares;               ///< K: sum r_tk e_tk^2 at the given coefficients
-  Matrix gate_gradient;         ///< q x K: sum (r_tk - s_t pi_tk) z_t
-  Matrix gate_information;      ///< (K-1) q square: block (k, l) is sum s_t pi_tk (delta_kl - pi_tl) z_t z_t'
+  std::vector<Matrix> gram;     ///< K of p x p: sum r_tk x_t x_t' (other families: r i x x')
+  Matrix cross;    ///< p x K: sum r_tk e_tk x_t, e = y - x' b_k; solve gram * step = cross for the new b_k (r g x)
+  Vector squares;  ///< K: sum r_tk e_tk^2 at the given coefficients (other families: r q)
+  Matrix gate_gradient;     ///< q x K: sum (r_tk - s_t pi_tk) z_t
+  Matrix gate_information;  ///< (K-1) q square: block (k, l) is sum s_t pi_tk (delta_kl - pi_tl) z_t z_t'
 };
 
 /// Value, gradient and Hessian of the log-likelihood. Order of the parameters: gate columns 0 .. K-2 (q each), then per
-/// expert its p coefficients and log sigma, then (with noise) the logit of eps.
+/// expert its p coefficients and log sigma (gamma: log shape; zeros in this place for families without dispersion), then
+/// (with noise) the logit of eps.
 struct EmDerivatives {
   double log_likelihood = 0.0;
   Vector gradient;
@@ -82,8 +96,9 @@ struct EmDerivatives {
 class EmPass {
  public:
   /// `instruction_set`: 0 baseline, 1 AVX2, 2 AVX-512, -1 the best of this machine; fixing it makes results equal to
-  /// the last bit on different machines. Throws std::invalid_argument when shapes do not fit, experts < 1, or this
-  /// machine (or this build) lacks the instruction set.
+  /// the last bit on different machines. Throws std::invalid_argument when shapes do not fit, experts < 1, the family is
+  /// none of linear, constant, sigmoid, tanh, relu, leaky-relu, polynomial, poisson, bernoulli, binomial and gamma, or
+  /// this machine (or this build) lacks the instruction set.
   EmPass(const EmData& data, Eigen::Index experts, int instruction_set = -1);
   ~EmPass();
   EmPass(EmPass&&) noexcept;
@@ -105,7 +120,7 @@ class EmPass {
   std::unique_ptr<State> state_;
 };
 
-/// The same sums in plain Eigen, for reading and for tests. x is n x p, z n x q, weights empty or n.
+/// The same sums for linear Gaussian experts in plain Eigen, for reading and for tests. x is n x p, z n x q, weights empty or n.
 EmSums em_pass_reference(const ConstMatrixRef& x, const ConstMatrixRef& z, const ConstVectorRef& y,
                          const Vector& weights, const EmParameters& parameters, Matrix* responsibilities = nullptr);
 

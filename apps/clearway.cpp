@@ -26,7 +26,7 @@ ExitCode run(const std::vector<std::string>& words, std::string& who) {
     return ExitCode::success;
   }
   if (invocation.command == nullptr) {
-    console.note(overview_help(commands, Console("", false, ColorMode::never)));
+    fmt::print(stderr, "{}", overview_help(commands, Console("", false, ColorMode::never)));
     return ExitCode::usage;
   }
   Context context{common, invocation.options, console};

@@ -33,7 +33,9 @@ void declare(const OptionList& list, CLI::App& app) {
 bool given_text(const CLI::App& app, const std::string& name, std::string& text) {
   const CLI::Option* option = app.get_option(name);
   if (option->count() == 0) return false;
-  text = fmt::format("{}", fmt::join(option->results(), ","));
+  const std::vector<std::string> results = option->results();
+  const bool all = option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+  text = all ? fmt::format("{}", fmt::join(results, ",")) : results.back();
   return true;
 }
 
@@ -97,8 +99,10 @@ Invocation parse_command_line(const std::vector<std::string>& words,
   try {
     std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 takes words from the back
     root.parse(std::move(reversed));
-  } catch (const CLI::ArgumentMismatch&) {
-    user_error("option {} needs a value", words.back());
+  } catch (const CLI::ArgumentMismatch&) {  // only the last word can lack its value
+    for (const CLI::App* app : apps)
+      if (app->parsed()) who = fmt::format("clearway {}", app->get_name());
+    user_error("option {} needs a value", words.back().substr(0, words.back().find('=')));
   } catch (const CLI::ParseError& error) {
     user_error("{}", error.what());
   }

@@ -219,8 +219,10 @@ _clearway() {{
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   elif [[ "$current" == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$current")
+  elif [[ -n "$arguments" ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$arguments" -- "$current")
   else
-    mapfile -t COMPREPLY < <(compgen -W "$arguments" -- "$current"; compgen -f -- "$current")
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
 }}
 complete -o filenames -F _clearway clearway

@@ -93,7 +93,7 @@ std::string Option::key() const {
 }
 
 std::string Option::value_name() const {
-  if (!info.metavar.empty()) return std::string(info.metavar);
+  if (!info.metavar.empty()) return std::string(info.metavar) + (is_list() ? ",..." : "");
   return std::visit(
       Overloaded{[](const bool*) { return "BOOL"; }, [](const int*) { return "N"; },
                  [](const std::int64_t*) { return "N"; }, [](const double*) { return "X"; },

@@ -1,0 +1,267 @@
+// clearway fit: what it prints, what it writes, how it ends.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "program.hpp"
+
+namespace clearway::golden {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFit = "fit data.csv --target y --experts-on x1,x2 --experts 2";
+
+std::vector<std::string> keys_of(const json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return keys;  // json sorts them
+}
+
+/// A folder with data.csv, 300 rows of two linear experts.
+class Fit : public testing::Test {
+ protected:
+  void SetUp() override { place_.write("data.csv", two_experts_csv(300)); }
+  Outcome run(const std::string& line, const std::string& input = {}) const { return place_.run(line, input); }
+  Workplace place_;
+};
+
+TEST_F(Fit, JsonHasThePromisedKeysAndTheTruth) {
+  const Outcome outcome = run(std::string(kFit) + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  const std::vector<std::string> keys = {"aic",
+                                         "bic",
+                                         "clearway",
+                                         "command",
+                                         "convention",
+                                         "converged",
+                                         "data",
+                                         "degenerate_log_likelihood",
+                                         "df",
+                                         "dropped_rows",
+                                         "entropy",
+                                         "experts",
+                                         "formula",
+                                         "gate",
+                                         "icl",
+                                         "iterations",
+                                         "log_likelihood",
+                                         "n",
+                                         "notes",
+                                         "outliers",
+                                         "reason",
+                                         "response",
+                                         "score",
+                                         "seconds",
+                                         "seed",
+                                         "start",
+                                         "starts",
+                                         "starts_agreed",
+                                         "starts_polished",
+                                         "total_weight",
+                                         "tournament",
+                                         "warnings"};
+  EXPECT_EQ(keys_of(result), keys);
+  EXPECT_EQ(keys_of(result["experts"][0]),
+            (std::vector<std::string>{"coefficients", "noise", "prior", "ratio", "share", "sigma", "size"}));
+  EXPECT_EQ(keys_of(result["gate"]), (std::vector<std::string>{"coefficients", "kind", "reference", "separated",
+                                                               "supremum_log_likelihood", "temperature"}));
+  EXPECT_EQ(result["n"], 300);
+  EXPECT_EQ(result["df"], 2 * 4 + 3);  // two experts with intercept, two slopes, sigma; one gate block of three
+  EXPECT_TRUE(result["converged"]);
+  // Definitions, to the rounding of numbers of order 1e3.
+  const double ll = result["log_likelihood"];
+  EXPECT_NEAR(result["aic"], -2 * ll + 2 * 11, 1e-9);
+  EXPECT_NEAR(result["bic"], -2 * ll + 11 * std::log(300.0), 1e-9);
+  EXPECT_NEAR(result["icl"], result["bic"].get<double>() + 2 * result["entropy"].get<double>(), 1e-9);
+  // The truth of two_experts_csv(): standard errors are about sigma / sqrt(n share) / sd(x) = 0.5 / sqrt(130) / 1.15
+  // = 0.04 for slopes and 0.5 / sqrt(2 * 130) = 0.03 for sigma; five of them on either side.
+  for (const json& expert : result["experts"]) {
+    const bool first = expert["coefficients"]["(intercept)"] > 0;
+    EXPECT_NEAR(expert["coefficients"]["(intercept)"], first ? 3.0 : -3.0, 0.3);
+    EXPECT_NEAR(expert["coefficients"]["x1"], first ? 2.0 : -1.0, 0.2);
+    EXPECT_NEAR(expert["coefficients"]["x2"], first ? -1.0 : 0.5, 0.2);
+    EXPECT_NEAR(expert["sigma"], first ? 0.3 : 0.5, 0.15);
+  }
+  EXPECT_GE(result["experts"][0]["share"], result["experts"][1]["share"]);
+}
+
+TEST_F(Fit, SummaryShowsTheSameNumbersAndNoTimes) {
+  const Outcome text = run(kFit);
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_TRUE(text.out.starts_with("y ~ 2 experts: linear(x1, x2); gate: softmax(x1, x2)\n300 rows\n")) << text.out;
+  for (const char* word :
+       {"Expert 1", "Expert 2", "share", "prior", "size", "(intercept)", "sigma", "Gate, relative to", "log-likelihood",
+        "AIC", "BIC", "ICL", "entropy", "smaller is better", "Start: ", "Stopped"})
+    EXPECT_NE(text.out.find(word), std::string::npos) << word;
+  EXPECT_EQ(run(kFit).out, text.out);
+}
+
+TEST_F(Fit, SameSeedSameBytesForAnyNumberOfThreads) {
+  const auto without_time = [&](const std::string& line) {
+    json result = json::parse(run(line).out);
+    result.erase("seconds");
+    return result.dump();
+  };
+  const std::string fit = std::string(kFit) + " --json --seed 7 --threads ";
+  const std::string one = without_time(fit + "1");
+  EXPECT_EQ(without_time(fit + "2"), one);
+  EXPECT_EQ(without_time(fit + "1"), one);
+}
+
+TEST_F(Fit, RunFolderHoldsWhatIsPromised) {
+  const Outcome outcome = run(std::string(kFit) + " --seed 5 --out deep/run");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(place_.read("deep/run/summary.txt"), outcome.out);
+  const json config = json::parse(place_.read("deep/run/config.json"));
+  EXPECT_EQ(config["command"], "fit");
+  EXPECT_EQ(config["data"], "data.csv");
+  EXPECT_EQ(config["seed"], 5);
+  EXPECT_EQ(config["experts"], 2);
+  EXPECT_EQ(config["gate"], "softmax");
+  EXPECT_EQ(config["experts_on"], (std::vector<std::string>{"x1", "x2"}));
+  EXPECT_FALSE(config.contains("out"));
+  EXPECT_EQ(json::parse(place_.read("deep/run/model.json"))["format"], "clearway-model");
+  EXPECT_EQ(json::parse(place_.read("deep/run/summary.json"))["seed"], 5);
+  const std::string history = place_.read("deep/run/history.jsonl");
+  const auto first = json::parse(history.substr(0, history.find('\n')));
+  for (const char* key : {"start", "iteration", "phase", "log_likelihood"}) EXPECT_TRUE(first.contains(key)) << key;
+
+  // The run can be made again from its own config.json, bit for bit.
+  ASSERT_EQ(run("fit --config deep/run/config.json --out again").code, 0);
+  EXPECT_EQ(place_.read("again/model.json"), place_.read("deep/run/model.json"));
+
+  // It is never overwritten unless asked.
+  const Outcome refused = run(std::string(kFit) + " --out deep/run");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--force"), std::string::npos) << refused.err;
+  EXPECT_EQ(run(std::string(kFit) + " --seed 6 --out deep/run --force").code, 0);
+  EXPECT_EQ(json::parse(place_.read("deep/run/config.json"))["seed"], 6);
+}
+
+TEST_F(Fit, StandardInputIsATableToo) {
+  const std::string fit = "fit - --target y --experts-on x1,x2 --experts 2";
+  const Outcome piped = run(fit, place_.read("data.csv"));
+  EXPECT_EQ(piped.code, 0) << piped.err;
+  EXPECT_EQ(piped.out, run(kFit).out);
+}
+
+TEST_F(Fit, QuietIsSilentAndJsonIsStillPrinted) {
+  const Outcome quiet = run(std::string(kFit) + " --quiet --out run");
+  EXPECT_EQ(quiet.code, 0);
+  EXPECT_EQ(quiet.out, "");
+  EXPECT_EQ(quiet.err, "");
+  EXPECT_TRUE(place_.exists("run/summary.txt"));
+  EXPECT_FALSE(run(std::string(kFit) + " --quiet --json").out.empty());
+}
+
+TEST_F(Fit, NothingIsWrittenWithoutOut) {
+  ASSERT_EQ(run(kFit).code, 0);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(place_.folder()), {}), 1);
+}
+
+TEST_F(Fit, NotConvergingIsCode3AndIsStillWritten) {
+  const Outcome outcome = run(std::string(kFit) +
+                              " --max-iterations 1 --newton=false --starts 1 --short-iterations 1 "
+                              "--method em --out run");
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_NE(outcome.out.find("NOT CONVERGED"), std::string::npos);
+  EXPECT_EQ(outcome.err, "clearway fit: warning: not converged: iteration-limit\n");
+  EXPECT_EQ(json::parse(place_.read("run/summary.json"))["converged"], false);
+}
+
+TEST_F(Fit, ConfigFileGivesDefaultsThatFlagsOverride) {
+  place_.write(
+      "run.toml",
+      "seed = 11\n[fit]\ntarget = \"y\"\nexperts-on = [\"x1\", \"x2\"]\nexperts = 1\n[predict]\nmissing = \"na\"\n");
+  const json one = json::parse(run("fit data.csv --config run.toml --json").out);
+  EXPECT_EQ(one["experts"].size(), 1U);
+  EXPECT_EQ(one["seed"], 11);
+  const json two = json::parse(run("fit data.csv --config run.toml --json --experts 2 --seed 12").out);
+  EXPECT_EQ(two["experts"].size(), 2U);
+  EXPECT_EQ(two["seed"], 12);
+}
+
+TEST_F(Fit, TextColumnsBecomeNamedCategories) {
+  const json result = json::parse(run("fit data.csv --target y --experts 1 --json").out);
+  EXPECT_TRUE(result["experts"][0]["coefficients"].contains("group[odd]"));
+}
+
+TEST_F(Fit, MissingCellsAreNeverDroppedSilently) {
+  place_.write("holes.csv", two_experts_csv(100) + "1.5,NA,0.5,even\n");
+  const Outcome refused = run("fit holes.csv --target y --experts-on x1,x2 --experts 1");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("line 102"), std::string::npos) << refused.err;
+  const Outcome dropped = run("fit holes.csv --target y --experts-on x1,x2 --experts 1 --missing drop --json");
+  EXPECT_EQ(dropped.code, 0) << dropped.err;
+  EXPECT_EQ(json::parse(dropped.out)["dropped_rows"], 1);
+  EXPECT_EQ(json::parse(dropped.out)["n"], 100);
+}
+
+/// Wrong use: exit code 2, nothing on standard output, one line on standard error that has these words in it.
+struct Mistake {
+  std::string line;
+  std::vector<std::string> words;
+};
+
+TEST_F(Fit, MistakesAreNamed) {
+  place_.write("cell.csv", "y,x\n1,2\n2,3\n3,oops\n4,5\n5,6\n");
+  place_.write("short.csv", "y,x\n1,2\n2\n");
+  place_.write("four.csv", "y,x\n1,2\n2,3\n3,1\n4,5\n");
+  place_.write("empty.csv", "");
+  place_.write("file", "x");
+  std::filesystem::create_directory(place_.folder() / "full");
+  place_.write("full/notes.txt", "");
+  const std::vector<Mistake> mistakes = {
+      {"fit", {"data.csv is missing"}},
+      {"fit absent.csv --target y", {"absent.csv: there is no such file"}},
+      {"fit data.csv", {"target"}},
+      {"fit data.csv --target price", {"'price'", "y, x1, x2"}},
+      {"fit data.csv --target group", {"group"}},
+      {"fit data.csv --target y --experts-on x3", {"x3", "x1"}},
+      {"fit data.csv --target y --gate-on x11", {"x11", "x1"}},
+      {"fit data.csv --target y --weights z", {"'z'"}},
+      {"fit data.csv --target y --experts 0", {"experts must be at least 1, not 0"}},
+      {"fit data.csv --target y --experts two", {"experts must be a whole number, not 'two'"}},
+      {"fit data.csv --target y --expert 3", {"expert must be one of linear", "not '3'"}},
+      {"fit data.csv --target y --gate sofmax", {"gate must be one of softmax", "did you mean 'softmax'?"}},
+      {"fit data.csv --target y --expert liner", {"did you mean 'linear'?"}},
+      {"fit data.csv --target y --tolerance 0", {"tolerance must be above 0, not 0"}},
+      {"fit data.csv --target y --epxerts 3", {"unknown option '--epxerts'", "did you mean '--experts'?"}},
+      {"fit data.csv --target y --expert poisson --experts-on x1", {"poisson"}},
+      {"fit data.csv more.csv --target y", {"unexpected argument 'more.csv'"}},
+      {"fit cell.csv --target y --experts-on x^2", {"line 4", "oops"}},
+      {"fit short.csv --target y", {"line 3"}},
+      {"fit empty.csv --target y", {"empty.csv"}},
+      {"fit four.csv --target y --experts 5", {"experts", "4"}},
+      {"fit data.csv --target y --experts-on x1 --out file", {"file"}},
+      {"fit data.csv --target y --out full", {"full"}},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const Outcome outcome = run(mistake.line);
+    EXPECT_EQ(outcome.code, 2) << mistake.line << "\n" << outcome.err;
+    EXPECT_EQ(outcome.out, "") << mistake.line;
+    EXPECT_TRUE(outcome.err.starts_with("clearway fit: ")) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    for (const std::string& word : mistake.words)
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << mistake.line << "\n" << outcome.err << "lacks " << word;
+  }
+}
+
+TEST_F(Fit, AFailedFitLeavesNoFolder) {
+  EXPECT_EQ(run("fit data.csv --target nothing --out run").code, 2);
+  EXPECT_FALSE(place_.exists("run"));
+}
+
+TEST_F(Fit, AFolderThatCannotBeMadeIsAFailureOfTheWorld) {
+  const Outcome outcome = run(std::string(kFit) + " --out /proc/clearway-run");
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_NE(outcome.err.find("/proc/clearway-run"), std::string::npos) << outcome.err;
+}
+
+}  // namespace
+}  // namespace clearway::golden

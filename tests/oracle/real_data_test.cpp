@@ -167,7 +167,7 @@ TEST_P(RealData, ReachesTheBestKnownOptimum) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Optima, RealData, testing::ValuesIn(cases()),
-                         [](const testing::TestParamInfo<RealCase>& info) { return info.param.name; });
+                         [](const testing::TestParamInfo<RealCase>& tested) { return tested.param.name; });
 
 RealCase case_of(const std::string& name) {
   for (const RealCase& one : cases())
@@ -245,7 +245,7 @@ std::vector<NestedPair> nested_pairs() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pairs, Nesting, testing::ValuesIn(nested_pairs()),
-                         [](const testing::TestParamInfo<NestedPair>& info) { return info.param.name; });
+                         [](const testing::TestParamInfo<NestedPair>& tested) { return tested.param.name; });
 
 TEST(NestingOfCounts, TheGateOfBioChemistsIsNotBelowConstantWeights) {
   if (!oracle_folder()) GTEST_SKIP() << "the shared background is absent: set CLEARWAY_SHARED";

@@ -23,8 +23,9 @@ using Eigen::Index;
 constexpr int kGateHalvings = 8;
 constexpr int kHalvings = 12;
 constexpr int kScoringSteps = 8;            // of an expert from given memberships
-constexpr double kScoringTolerance = 1e-4;  // gain of log-likelihood per row at which they end
-constexpr double kSmallestMass = 1e-6;      // of an expert that is updated
+constexpr double kScoringTolerance = 1e-2;  // gain of log-likelihood per row at which they end
+constexpr int kReseededGateSteps = 2;
+constexpr double kSmallestMass = 1e-6;  // of an expert that is updated
 
 bool fits(const MixtureModel& model) {
   const Gate& gate = model.gate;
@@ -173,6 +174,7 @@ class SingleIndexEngine final : public EmEngine {
     // The first step starts from equal weights, where the information is (I - 11'/k)/k times the Gram matrix of the
     // features, and its inverse k (I + 11') times that of the Gram matrix: no weighted products are needed.
     if (gate_steps == 0) return;
+    if (!linear_ && !gate.isZero(0.0)) return reseeded_gate(z, r, mass, model);
     gate.setZero();
     Matrix gram = z.transpose() * (mass.asDiagonal() * z);
     const Matrix gradient = z.transpose() * (r.leftCols(k - 1) - mass * Vector::Constant(k - 1, 1.0 / k).transpose());
@@ -321,6 +323,28 @@ class SingleIndexEngine final : public EmEngine {
   double squares_after(double squares, double gain) const {
     if (linear_) return squares - gain;
     return squares - std::min(gaussian_ ? gain : 0.5 * gain, 0.5 * squares);
+  }
+
+  // A solution with an expert moved elsewhere: its gate is worth keeping where experts tell rows apart less sharply than
+  // linear Gaussian ones do. Newton steps from where it stands.
+  void reseeded_gate(const Matrix& z, const Matrix& r, const Vector& mass, MixtureModel& model) {
+    const Index q = z.cols(), k = r.cols();
+    for (int step = 0; step < kReseededGateSteps; ++step) {
+      Matrix p = z * Eigen::Map<const Matrix>(model.gate.parameters().data(), q, k) / temperature_;
+      p.colwise() -= p.rowwise().maxCoeff().eval();
+      p = p.array().exp();
+      p = p.rowwise().sum().cwiseInverse().asDiagonal() * p;
+      sums_.gate_gradient = z.transpose() * (r - mass.asDiagonal() * p);
+      sums_.gate_information.setZero((k - 1) * q, (k - 1) * q);
+      for (Index a = 0; a + 1 < k; ++a)
+        for (Index b = a; b + 1 < k; ++b) {
+          const Vector w = mass.array() * p.col(a).array() * ((a == b ? 1.0 : 0.0) - p.col(b).array());
+          const Matrix block = z.transpose() * (w.asDiagonal() * z);
+          sums_.gate_information.block(a * q, b * q, q, q) = block;
+          sums_.gate_information.block(b * q, a * q, q, q) = block.transpose();
+        }
+      update_gate(model);
+    }
   }
 
   // One Newton step on the gate at the responsibilities of the last pass.

@@ -230,7 +230,7 @@ MixtureModel StartMaker::make_reseeded(const MixtureModel& solution, int moved, 
   const Vector top = joint.rowwise().maxCoeff();
   const Vector density = top.array() + (joint.colwise() - top).array().exp().rowwise().sum().log();
   // Memberships without the moved expert.
-  Matrix r = solution.responsibilities(data_).leftCols(k);
+  Matrix r = (joint.leftCols(k).colwise() - density).array().exp();
   r.col(moved).setZero();
   const Vector left = r.rowwise().sum().cwiseMax(1e-12);
   r = left.cwiseInverse().asDiagonal() * r;

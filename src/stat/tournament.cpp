@@ -17,6 +17,7 @@ using Eigen::Index;
 constexpr int kBatch = 12;
 constexpr int kScreeningIterations = 8;
 constexpr double kOverlap = 0.25;  // normalised entropy of responsibilities from which experts overlap
+constexpr Eigen::Index kFewRows = 5000;
 constexpr int kReseedRounds = 2;
 constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
 constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
@@ -338,7 +339,10 @@ double Tournament::constant_gate_objective(const Solution& solution) const {
 bool Tournament::overlaps(const Solution& solution) const {
   const Matrix r = solution.model.responsibilities(sample_standard_);
   const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
-  return entropy > kOverlap * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
+  // Counts and positive responses tell less per row: with few rows, less overlap is enough for doubt.
+  const bool linear = solution.model.experts.front().response_may_be_scaled();
+  const double threshold = !linear && data_.rows() < kFewRows ? 0.5 * kOverlap : kOverlap;
+  return entropy > threshold * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
 }
 
 // One round of reseeding the best solution; whether it found a better one.

@@ -57,7 +57,8 @@ class EmEngine {
   /// Forgets everything about earlier steps (call after a jump).
   virtual void reset() {}
   /// The M-step from given responsibilities (n x k, rows in data order): the first step of a start. The gate makes at
-  /// most `gate_steps` Newton steps from equal weights; 0 leaves it.
+  /// most `gate_steps` Newton steps from equal weights (experts other than linear Gaussian: some from a gate that is not
+  /// zero); 0 leaves it.
   virtual void maximise(const Matrix& responsibilities, int gate_steps, MixtureModel& model) = 0;
 
   /// The penalty term of the objective (not positive) at a model.

@@ -340,8 +340,9 @@ bool Tournament::overlaps(const Solution& solution) const {
   const Matrix r = solution.model.responsibilities(sample_standard_);
   const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
   // Counts and positive responses tell less per row: with few rows, less overlap is enough for doubt.
-  const bool linear = solution.model.experts.front().response_may_be_scaled();
-  const double threshold = !linear && data_.rows() < kFewRows ? 0.5 * kOverlap : kOverlap;
+  const Expert& expert = solution.model.experts.front();
+  const bool real = expert.has_sigma() || expert.responses() > 1;
+  const double threshold = !real && data_.rows() < kFewRows ? 0.5 * kOverlap : kOverlap;
   return entropy > threshold * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
 }
 

@@ -164,7 +164,9 @@ std::string table_number(double value, int digits) {
   if (value == std::floor(value) && std::abs(value) < std::pow(10.0, std::min(digits, 15)))
     return fmt::format("{:.0f}", value);
   std::string text = fmt::format("{:#.{}g}", value, digits);
-  if (text.ends_with('.')) text.pop_back();
+  // fmt shows "123457.0" for six digits: the zero is no digit of the number.
+  const std::size_t whole = text.find('.') - (value < 0 ? 1 : 0);
+  if (text.ends_with(".0") && whole >= static_cast<std::size_t>(digits)) text.resize(text.size() - 2);
   return text;
 }
 

@@ -37,7 +37,7 @@ class StudyCommand final : public Command {
   std::string_view summary() const override { return "reproduce a study of estimators on problems with known truth"; }
   std::string_view examples() const override {
     return "clearway study gridlock --experts 3,4 --trials 50 --out study/\n"
-           "clearway study gridlock --g linear,tanh,sigmoid,relu --rows 20000 --no-limits\n"
+           "clearway study gridlock --g linear,tanh,sigmoid,relu --rows 20000 --limits=false\n"
            "clearway study acceptance --checks 3,4,7 --out acceptance/\n";
   }
   std::string_view description() const override {
@@ -91,9 +91,9 @@ class StudyCommand final : public Command {
     Json config = {{"clearway", std::string(kVersion)}, {"command", "study"}};
     config.update(context.options.json());
     for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
-    folder.write("config.json", json_text(config));
-    folder.write("summary.txt", std::string_view(files.text));
-    folder.write("summary.json", std::string_view(files.json));
+    folder.write_json("config.json", config);
+    folder.write("summary.txt", files.text);
+    folder.write("summary.json", files.json);
     for (const auto& [name, text] : files.tables)
       write_file((std::filesystem::path(folder.path()) / name).string(), text);
   }

@@ -17,6 +17,7 @@ namespace {
 using Eigen::Index;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLogTwoPi = 1.83787706640934548356;
+constexpr double kLogPi = 1.14472988584940017414;
 
 int slopes_of(const ExpertSpec& spec, int inputs) {
   return spec.kind == ExpertKind::constant ? 0 : inputs;
@@ -260,6 +261,12 @@ Vector Expert::log_density(const Data& data) const {
     return (-0.5 * ((data.response.col(0) - eta) * std::exp(-s)).array().square() - s - 0.5 * kLogTwoPi).matrix();
   }
   const double* extra = parameters_.data() + parameters_.size() - detail::extra_count(spec_.kind);
+  if (spec_.kind == ExpertKind::student_t) {  // the gamma functions once, not per row
+    const double nu = std::exp(extra[1]);
+    const double constant = detail::half_step_gamma_ratio(nu).value - 0.5 * (extra[1] + kLogPi) - extra[0];
+    const auto squares = ((data.response.col(0) - eta) * std::exp(-extra[0])).array().square();
+    return (constant - 0.5 * (nu + 1) * (squares / nu).log1p()).matrix();
+  }
   for (Index i = 0; i < n; ++i)
     result(i) =
         detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra, data.trials.size() ? data.trials(i) : 1.0)

@@ -108,25 +108,34 @@ void update_student_t(Expert& expert, const std::vector<Data>& blocks, const Con
   }
   // nu by safeguarded Newton on log nu, at the new residuals (ECME: Liu and Rubin 1994).
   double low = 0.0, high = std::log(1e8), m = std::clamp(expert.parameters()(last), low, high);
+  const double mass = r.sum();
+  Vector squared(r.size());
+  at = 0;
+  for (const Data& block : blocks) {
+    const Vector e = block.response.col(0) - linear_predictor(expert, block.expert_inputs, block.offset);
+    squared.segment(at, block.rows()) = (e / expert.sigma()).cwiseAbs2();
+    at += block.rows();
+  }
   for (int round = 0; round < 30; ++round) {
-    expert.parameters()(last) = m;
-    double gradient = 0, curvature = 0;
-    at = 0;
-    for (const Data& block : blocks) {
-      const Vector eta = linear_predictor(expert, block.expert_inputs, block.offset);
-      for (Index i = 0; i < block.rows(); ++i) {
-        const PointDerivatives d = point_derivatives(expert.spec(), block.response(i, 0), eta(i), extras(expert), 1);
-        gradient += r(at + i) * d.m;
-        curvature += r(at + i) * d.m_m;
-      }
-      at += block.rows();
-    }
+    const double v = std::exp(m);
+    const GammaRatio ratio = half_step_gamma_ratio(v);
+    // First and second derivative of sum r log f in nu, then in m = log nu.
+    const auto t = squared.array() + v;
+    const auto base = v * t;
+    const double first = mass * (ratio.first - 0.5 / v) +
+                         0.5 * r.dot(((v + 1) * squared.array() / base - (squared.array() / v).log1p()).matrix());
+    const double second = mass * (ratio.second + 0.5 / (v * v)) +
+                          0.5 * r.dot((squared.array() / base +
+                                       squared.array() * (base - (v + 1) * (2 * v + squared.array())) / base.square())
+                                          .matrix());
+    const double gradient = v * first, curvature = v * first + v * v * second;
     (gradient > 0 ? low : high) = m;
     double next = curvature < 0 ? m - gradient / curvature : 0.5 * (low + high);
     if (!(next > low && next < high)) next = 0.5 * (low + high);
-    if (std::abs(next - m) < 1e-8) break;
+    if (std::abs(next - m) < 1e-6) break;
     m = next;
   }
+  expert.parameters()(last) = m;
 }
 
 void update_gamma_shape(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r) {

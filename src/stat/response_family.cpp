@@ -18,20 +18,6 @@ double log1p_exp(double x) {
   return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
 }
 
-// log Gamma((nu+1)/2) - log Gamma(nu/2) and its first two derivatives in nu. Differences of large log-gammas cancel, so
-// from nu = 1000 on the asymptotic series is used (DLMF 5.11; the first left-out term is below 1e-17).
-struct GammaRatio {
-  double value, first, second;
-};
-GammaRatio half_step_gamma_ratio(double nu) {
-  if (nu < 1000)
-    return {log_gamma((nu + 1) / 2) - log_gamma(nu / 2), 0.5 * (digamma((nu + 1) / 2) - digamma(nu / 2)),
-            0.25 * (trigamma((nu + 1) / 2) - trigamma(nu / 2))};
-  const double i = 1 / nu;
-  return {0.5 * std::log(nu / 2) - 0.25 * i + i * i * i / 24, 0.5 * i + 0.25 * i * i - 0.125 * i * i * i * i,
-          -0.5 * i * i - 0.5 * i * i * i + 0.5 * i * i * i * i * i};
-}
-
 double logistic(double x) {
   return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
@@ -57,6 +43,16 @@ double digamma(double x) {
 }
 double trigamma(double x) {
   return boost::math::trigamma(x);
+}
+// Differences of large log-gammas cancel, so from nu = 1000 on the asymptotic series is used (DLMF 5.11; the first
+// left-out term is below 1e-17).
+GammaRatio half_step_gamma_ratio(double nu) {
+  if (nu < 1000)
+    return {log_gamma((nu + 1) / 2) - log_gamma(nu / 2), 0.5 * (digamma((nu + 1) / 2) - digamma(nu / 2)),
+            0.25 * (trigamma((nu + 1) / 2) - trigamma(nu / 2))};
+  const double i = 1 / nu;
+  return {0.5 * std::log(nu / 2) - 0.25 * i + i * i * i / 24, 0.5 * i + 0.25 * i * i - 0.125 * i * i * i * i,
+          -0.5 * i * i - 0.5 * i * i * i + 0.5 * i * i * i * i * i};
 }
 
 double gamma_shape(double mean) {

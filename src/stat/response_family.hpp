@@ -42,6 +42,12 @@ double trigamma(double x);
 /// ratio = y / mean. Means below 1e-10 count as 1e-10.
 double gamma_shape(double mean);
 
+/// log Gamma((nu+1)/2) - log Gamma(nu/2) and its first two derivatives in nu.
+struct GammaRatio {
+  double value, first, second;
+};
+GammaRatio half_step_gamma_ratio(double nu);
+
 /// Derivatives at one observation. `extra` points to the extra parameters; `trials` is used by binomial only.
 PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials);
 

@@ -81,10 +81,10 @@ AcceptanceTable run_acceptance(const AcceptanceOptions& options, const StudyProg
 }
 
 std::string acceptance_text(const AcceptanceTable& table) {
-  std::string text = fmt::format("{:>3}  {:<52}{:<34}{:>11}  {:<16}{}\n", "row", "check", "setting", "measured",
+  std::string text = fmt::format("{:>3}  {:<58}{:<34}{:>11}  {:<16}{}\n", "row", "check", "setting", "measured",
                                  "required", "verdict");
   for (const AcceptanceLine& line : table.lines) {
-    text += fmt::format("{:>3}  {:<52}{:<34}{:>11}  {:<16}{}\n", line.row, line.check, line.setting,
+    text += fmt::format("{:>3}  {:<58}{:<34}{:>11}  {:<16}{}\n", line.row, line.check, line.setting,
                         shown(line.measured), line.requirement(), verdict(line));
     if (!line.note.empty()) text += fmt::format("     {}\n", line.note);
   }

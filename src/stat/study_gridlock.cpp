@@ -96,7 +96,8 @@ void add_limits(const GridlockStudyOptions& options, std::vector<StudyCell>& cel
   };
   const std::string parity = "Two experts, odd g, no gate intercept: unbiased for any gate.";
   add("random-gates", 2, linear, parity).problem.orthogonal = false;
-  const std::string bias = "Three experts and gates that look along the regressors: biased, more rows do not help.";
+  const std::string bias =
+      "Three experts and gates that look along the regressors: biased, the error levels off as rows grow.";
   for (const std::int64_t rows : {std::int64_t{10000}, std::int64_t{50000}}) {
     StudyCell& cell = add("random-gates", 3, linear, bias);
     cell.problem.orthogonal = false;
@@ -121,7 +122,8 @@ void add_limits(const GridlockStudyOptions& options, std::vector<StudyCell>& cel
       add("t5-inputs-mixture-scores", 2, linear, "Score tensors of a Gaussian mixture fitted to the inputs repair it.");
   scores.problem = tails.problem;
   scores.inputs = InputModel::mixture;
-  StudyCell& loud = add("high-noise", 2, linear, "Noise as large as the signal: here the spectral start pays most.");
+  StudyCell& loud = add("high-noise", 2, linear,
+                        "Noise as large as the signal: EM from random starts is slow and fails now and then.");
   loud.problem.noise = 1.0;
   loud.problem.rows = 20000;
 }

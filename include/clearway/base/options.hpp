@@ -44,7 +44,9 @@ struct EnumName {
 };
 
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires(E e) { std::span<const EnumName<E>>(enum_names(e)); };
+concept NamedEnum = std::is_enum_v<E> && requires(E e) {
+  std::span<const EnumName<E>>(enum_names(e));
+};
 
 /// The name of an enum value.
 template <NamedEnum E>

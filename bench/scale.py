@@ -25,8 +25,8 @@ GROUPS = {  # what grows: points (rows, inputs, experts)
 
 def point(clearway, folder, group, rows, dim, experts):
     path = measure.simulate(clearway, folder, "gauss", experts, dim, rows)
-    result = measure.run([clearway, "fit", path, "--target", "y", "--experts", str(experts), "--threads", "1", "--quiet",
-                          "--json"], 900, measure.FIT_STATUSES)
+    result = measure.run([clearway, "fit", path, "--target", "y", "--experts", str(experts), "--threads", "1",
+                          "--quiet", "--json"], 900, measure.FIT_STATUSES)
     if result["timeout"]:
         return {"grows": group, "rows": rows, "inputs": dim, "experts": experts, "cpu": result["cpu"],
                 "wall": result["wall"], "rss": result["rss"], "reason": "not finished"}

@@ -135,7 +135,9 @@ void pipeline_rows(const AcceptanceOptions& options, int k, std::vector<Acceptan
   if (wants(options, 12)) {
     add(lines, 12, "EM, gate 0: share at the optimum", setting, success_share(study, StudyMethod::em_zero), 0.95, kFree,
         "the strong baseline succeeds");
-    if (k <= 3) add(lines, 12, "EM, gate 0: iterations, median", setting, zero.iterations, 12, 21);
+    if (k <= 3)
+      add(lines, 12, "EM, gate 0: iterations, median", setting, zero.iterations, 12, 20,
+          "13 to 20 in a prototype that counts the last pass over the data too");
     add(lines, 12, "EM, random gate: share at the optimum", setting, success_share(study, StudyMethod::em_random),
         k == 2 ? 0.65 : -kFree, k == 2 ? 0.90 : kFree,
         k == 2 ? "the weak baseline is expected to fail in 10 to 35 %" : "");
@@ -180,7 +182,7 @@ void acceptance_joint(const AcceptanceOptions& options, std::vector<AcceptanceLi
       add(lines, 12, "EM, gate 0: share at the optimum", setting, success_share(study, StudyMethod::em_zero), 0.95,
           kFree);
       add(lines, 12, "EM, random gate: share at the optimum", setting, success_share(study, StudyMethod::em_random),
-          0.55, 0.90, "the weak baseline is expected to fail");
+          0.65, 0.90, "the weak baseline is expected to fail");
       add(lines, 12, "spectral and polish: share at the optimum", setting, success_share(study, StudyMethod::spectral),
           0.95, kFree);
     }

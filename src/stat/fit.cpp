@@ -18,7 +18,6 @@ namespace {
 
 using detail::EmEngine;
 using detail::EngineSettings;
-using detail::OptimiseOutcome;
 using detail::OptimiseSettings;
 using detail::Scaling;
 using detail::Solution;
@@ -121,6 +120,9 @@ class Fitter {
           model.gate.parameters().size() != prototype_.gate.parameters().size())
         user_error("the given start is a model of another shape");
     model.gate.pin();
+    model.has_noise = prototype_.has_noise;
+    model.noise_log_density = prototype_.noise_log_density;
+    if (model.has_noise && !(model.noise_weight > 0)) model.noise_weight = prototype_.noise_weight;
     tournament_->add_user_start(model);
   }
 

@@ -187,6 +187,10 @@ class Optimiser {
       if (trial >= value - kSmallestGain * (std::abs(value) + engine_.total_weight())) {
         model_ = candidate;
         outcome_.objective = std::max(trial, value);
+        Vector score;
+        engine_.derivatives(model_, score, nullptr);
+        outcome_.score = 0;
+        for (Index i : index) outcome_.score = std::max(outcome_.score, std::abs(score(i)) / engine_.total_weight());
       }
     }
     outcome_.standardised_errors = Vector::Constant(engine_.map().size, std::numeric_limits<double>::quiet_NaN());

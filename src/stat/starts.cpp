@@ -261,7 +261,6 @@ bool StartMaker::spectral_applies(std::string& reason) const {
     case ExpertKind::tanh:
     case ExpertKind::relu:
     case ExpertKind::leaky_relu:
-      break;
     case ExpertKind::student_t:
       break;
     case ExpertKind::polynomial:

@@ -118,7 +118,7 @@ std::string gate_section(const FitResult& result, const ModelNames& names, const
   for (int k = 0; k < gate.experts(); ++k)
     if (k != reference) columns.push_back(gate_report(gate, k, names, errors ? &options.errors->gate : nullptr));
   add_rows(table, columns, options.digits, errors);
-  return "\n" + heading + "\n" + table.text();
+  return fmt::format("\n{}\n{}", heading, table.text());
 }
 
 std::string criteria_section(const FitResult& result, const SummaryOptions& options) {
@@ -134,7 +134,7 @@ std::string criteria_section(const FitResult& result, const SummaryOptions& opti
   row("BIC", criterion(result.bic, options.digits));
   row("ICL", criterion(result.icl, options.digits));
   row("entropy", table_number(result.entropy, options.digits));
-  return "\n" + table.text() + paragraph(kCriteriaConvention, options.width);
+  return fmt::format("\n{}{}", table.text(), paragraph(kCriteriaConvention, options.width));
 }
 
 std::string ending_section(const FitResult& result, const SummaryOptions& options) {

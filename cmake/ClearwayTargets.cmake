@@ -42,7 +42,8 @@ add_custom_target(tests_threads COMMENT "Test programs labelled threads")
 function(clearway_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_compile_options(${name} PRIVATE ${CLEARWAY_WARNINGS})
+  # Tests spend their time in the libraries; compiling them with less optimisation saves minutes.
+  target_compile_options(${name} PRIVATE ${CLEARWAY_WARNINGS} $<$<CONFIG:Release>:-O1>)
   target_compile_definitions(${name} PRIVATE
     CLEARWAY_SOURCE="${PROJECT_SOURCE_DIR}" CLEARWAY_SHARED="${CLEARWAY_SHARED}")
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)

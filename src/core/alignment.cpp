@@ -84,7 +84,8 @@ std::vector<int> bottleneck_assignment(const ConstMatrixRef& cost) {
   check_cost(cost);
   const Eigen::Index k = cost.rows();
   if (k == 0) return {};
-  std::vector<double> values(cost.reshaped().begin(), cost.reshaped().end());
+  const auto all = cost.reshaped();  // one view: iterators of two views are not comparable
+  std::vector<double> values(all.begin(), all.end());
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
   // Pairs above the threshold get a cost that no matching of allowed pairs can reach; the least threshold that needs

@@ -286,6 +286,17 @@ Matrix Gate::score_jacobian(const ConstMatrixRef& x, int expert) const {
   return j;
 }
 
+Matrix Gate::combination_jacobian(const ConstMatrixRef& x, const ConstMatrixRef& values) const {
+  const Matrix weights = log_weights(x).array().exp();
+  const Vector combined = weights.cwiseProduct(values).rowwise().sum();
+  Matrix j(x.rows(), parameters_.size());
+  for (int k = 0; k < experts_; ++k) {
+    const Vector slope = weights.col(k).cwiseProduct(values.col(k) - combined);  // d sum / d t_k
+    j.middleCols(static_cast<Eigen::Index>(k) * block_size_, block_size_) = slope.asDiagonal() * score_jacobian(x, k);
+  }
+  return j;
+}
+
 // The change of scale x = (x_raw - centre) / scale, block by block; the inverse is the same with other arguments.
 Gate Gate::on_raw_scale(const Vector& centre, const Vector& scale) const {
   const int q = inputs_;

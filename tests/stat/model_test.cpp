@@ -48,6 +48,30 @@ TEST(GateModel, JacobianOfScoresIsTheirDerivative) {
   }
 }
 
+TEST(GateModel, JacobianOfACombinationIsItsDerivative) {
+  RandomStream stream(6, 1);
+  const Matrix x = random_matrix(stream, 9, 3), values = random_matrix(stream, 9, 3);
+  for (const GateSpec& spec : all_gates()) {
+    Gate gate = random_gate(spec, 3, 3, stream);
+    const auto combination = [&] {
+      return Vector(gate.log_weights(x).array().exp().matrix().cwiseProduct(values).rowwise().sum());
+    };
+    const Matrix jacobian = gate.combination_jacobian(x, values);
+    ASSERT_EQ(jacobian.cols(), gate.parameters().size());
+    for (Eigen::Index c = 0; c < jacobian.cols(); ++c) {
+      // Central differences with h = 1e-5: truncation h^2 f''' / 6 and rounding eps f / h are both near 1e-10.
+      const double h = 1e-5, old = gate.parameters()(c);
+      gate.parameters()(c) = old + h;
+      const Vector up = combination();
+      gate.parameters()(c) = old - h;
+      const Vector down = combination();
+      gate.parameters()(c) = old;
+      EXPECT_LT((jacobian.col(c) - (up - down) / (2 * h)).cwiseAbs().maxCoeff(), 1e-8)
+          << enum_name(spec.kind) << " parameter " << c;
+    }
+  }
+}
+
 TEST(GateModel, ChangeOfScaleAndOrderKeepTheWeights) {
   RandomStream stream(2);
   const Matrix raw = 3.0 * random_matrix(stream, 20, 3);

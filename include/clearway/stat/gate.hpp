@@ -59,6 +59,9 @@ class Gate {
   Matrix scores(const ConstMatrixRef& x) const;
   /// d t_k / d theta_k for every row: n x block_size().
   Matrix score_jacobian(const ConstMatrixRef& x, int expert) const;
+  /// d/d theta of sum_k w_k(x) v_k, values v (n x k) held fixed: n x parameters().size(), columns in the order of
+  /// parameters() (pinned ones included). The regression function of a mixture of experts is such a sum.
+  Matrix combination_jacobian(const ConstMatrixRef& x, const ConstMatrixRef& values) const;
   /// True when scores are linear in the parameters with features shared by all experts (softmax, constant, quadratic
   /// full and diagonal): then t_k = features(x) . theta_k / temperature.
   bool is_linear() const;

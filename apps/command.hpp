@@ -18,6 +18,7 @@
 //     std::unique_ptr<Command> make_hello_command() { return std::make_unique<HelloCommand>(); }
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -75,7 +76,14 @@ class Command {
   Command& operator=(const Command&) = delete;
   virtual ~Command() = default;
 
+  /// One word, or two of which the first is shared by several commands ("study gridlock").
   virtual std::string_view name() const = 0;
+  /// The name as one word: "study-gridlock". Man pages and completion are filed under it, and it may be typed too.
+  std::string file_name() const {
+    std::string text(name());
+    std::replace(text.begin(), text.end(), ' ', '-');
+    return text;
+  }
   /// One sentence, lower case, no full stop.
   virtual std::string_view summary() const = 0;
   /// Command lines, one per line, shown first in help.

@@ -66,6 +66,32 @@ void assign(OptionList& list, const CLI::App& root, const CLI::App& app) {
   }
 }
 
+/// The words with the two that name a command ("study gridlock") as one ("study-gridlock"), behind "help" too.
+std::vector<std::string> with_names_joined(std::vector<std::string> words, const std::vector<std::string>& names) {
+  const auto is_name = [&](const std::string& word) {
+    return std::find(names.begin(), names.end(), word) != names.end();
+  };
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (is_name(words[i]) && words[i] != "help") break;
+    if (i + 1 == words.size() || !is_name(words[i] + ' ' + words[i + 1])) continue;
+    words[i] += '-' + words[i + 1];
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    break;
+  }
+  return words;
+}
+
+/// Says which second words there are when only the first word of a command, or a wrong second one, was given.
+void refuse_half_name(const std::vector<std::string>& unknown, const std::vector<std::string>& names) {
+  std::vector<std::string> second;
+  for (const std::string& name : names)
+    if (name.starts_with(unknown.front() + ' ')) second.push_back(name.substr(unknown.front().size() + 1));
+  if (second.empty()) return;
+  const bool given = unknown.size() > 1 && !unknown[1].starts_with('-');
+  user_error("{} needs one of {}{}", unknown.front(), fmt::join(second, ", "),
+             given ? fmt::format(", not {}{}", quoted_for_message(unknown[1]), did_you_mean(unknown[1], second)) : "");
+}
+
 }  // namespace
 
 OptionList options_of(Command& command, CommonOptions& common) {
@@ -92,16 +118,17 @@ Invocation parse_command_line(const std::vector<std::string>& words,
   for (const auto& command : commands) {
     if (!command->hidden()) names.emplace_back(command->name());
     lists.push_back(options_of(*command, common));
-    apps.push_back(root.add_subcommand(std::string(command->name())));
+    apps.push_back(root.add_subcommand(command->file_name()));
     declare(lists.back(), *apps.back());
   }
 
   try {
-    std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 takes words from the back
+    std::vector<std::string> reversed = with_names_joined(words, names);
+    std::reverse(reversed.begin(), reversed.end());  // CLI11 takes words from the back
     root.parse(std::move(reversed));
   } catch (const CLI::ArgumentMismatch&) {  // only the last word can lack its value
-    for (const CLI::App* app : apps)
-      if (app->parsed()) who = fmt::format("clearway {}", app->get_name());
+    for (std::size_t i = 0; i < apps.size(); ++i)
+      if (apps[i]->parsed()) who = fmt::format("clearway {}", commands[i]->name());
     user_error("option {} needs a value", words.back().substr(0, words.back().find('=')));
   } catch (const CLI::ParseError& error) {
     user_error("{}", error.what());
@@ -115,6 +142,7 @@ Invocation parse_command_line(const std::vector<std::string>& words,
   if (chosen == apps.size()) {
     if (invocation.help || invocation.version) return invocation;
     const std::vector<std::string> unknown = root.remaining();
+    if (!unknown.empty()) refuse_half_name(unknown, names);
     if (!unknown.empty() && !unknown.front().starts_with('-'))
       user_error("unknown command {}{}; see clearway --help", quoted_for_message(unknown.front()),
                  did_you_mean(unknown.front(), names));

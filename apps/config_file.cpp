@@ -71,8 +71,10 @@ void apply_config_file(const std::string& path, std::string_view command, const 
     if (option.name != "config") known.push_back(option.key());
 
   for (const Entry& entry : is_json ? entries_of_json(content, path) : entries_of_toml(content, path)) {
-    const bool other = std::find(commands.begin(), commands.end(), entry.section) != commands.end();
-    if (!entry.section.empty() && entry.section != command) {
+    std::string section = entry.section;  // [study.gridlock] holds options of "study gridlock"
+    std::replace(section.begin(), section.end(), '.', ' ');
+    const bool other = std::find(commands.begin(), commands.end(), section) != commands.end();
+    if (!section.empty() && section != command) {
       if (other) continue;
       user_error("{}: unknown section {}{}", path, quoted_for_message(entry.section),
                  did_you_mean(entry.section, commands));

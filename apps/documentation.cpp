@@ -1,5 +1,7 @@
 #include "documentation.hpp"
 
+#include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "build_information.hpp"
@@ -89,7 +91,7 @@ std::string cell(std::string_view text) {
 std::string man_page(Command& command) {
   CommonOptions common;
   const OptionList options = options_of(command, common);
-  std::string text = roff_heading(fmt::format("clearway-{}", command.name()), command.summary());
+  std::string text = roff_heading(fmt::format("clearway-{}", command.file_name()), command.summary());
   text += fmt::format(".SH SYNOPSIS\n.nf\n{}\n.fi\n", roff(usage_line(command, options)));
   text += roff_examples(command.examples());
   if (!command.description().empty()) text += ".SH DESCRIPTION\n" + roff_paragraphs(command.description());
@@ -112,7 +114,8 @@ std::string man_overview(const std::vector<std::unique_ptr<Command>>& commands) 
   for (const auto& command : commands) {
     if (command->hidden()) continue;
     text += fmt::format(".TP\n.B {}\n{}.\n", roff(command->name()), roff(command->summary()));
-    also += fmt::format("{}.BR {} (1)", also.empty() ? "" : ",\n", roff(fmt::format("clearway-{}", command->name())));
+    also +=
+        fmt::format("{}.BR {} (1)", also.empty() ? "" : ",\n", roff(fmt::format("clearway-{}", command->file_name())));
   }
   CommonOptions common;
   OptionList options;
@@ -161,11 +164,14 @@ std::string markdown_reference(const std::vector<std::unique_ptr<Command>>& comm
 }
 
 std::string bash_completion(const std::vector<std::unique_ptr<Command>>& commands) {
-  std::string names;
   std::string cases;
+  std::map<std::string, std::string> second_words;  // by first word; empty for commands of one word
   for (const auto& command : commands) {
     if (command->hidden()) continue;
-    names += fmt::format("{}{}", names.empty() ? "" : " ", command->name());
+    const std::string_view name = command->name();
+    const std::size_t space = std::min(name.find(' '), name.size());
+    std::string& second = second_words[std::string(name.substr(0, space))];
+    if (space < name.size()) second += fmt::format("{}{}", second.empty() ? "" : " ", name.substr(space + 1));
     CommonOptions common;
     const OptionList options = options_of(*command, common);
     std::string flags = "--help";
@@ -184,7 +190,15 @@ std::string bash_completion(const std::vector<std::unique_ptr<Command>>& command
     }
     cases +=
         fmt::format("    {})\n      flags=\"{}\"\n      arguments=\"{}\"\n      case \"$option\" in\n{}      esac ;;\n",
-                    command->name(), flags, words, values);
+                    command->file_name(), flags, words, values);
+  }
+  std::string names;
+  std::string groups;
+  for (const auto& [first, second] : second_words) {
+    names += fmt::format("{}{}", names.empty() ? "" : " ", first);
+    if (second.empty()) continue;
+    groups += fmt::format(" {} ", first);
+    cases += fmt::format("    {})\n      flags=\"--help\"\n      arguments=\"{}\" ;;\n", first, second);
   }
   return fmt::format(
       R"(# Completion of clearway for bash. Written by `clearway generate bash-completion`; do not edit.
@@ -198,6 +212,8 @@ _clearway() {{
       *) command="${{COMP_WORDS[i]}}"; break ;;
     esac
   done
+  # commands of two words
+  if [[ "{2}" == *" $command "* && $((i + 1)) -lt $COMP_CWORD ]]; then command+="-${{COMP_WORDS[i+1]}}"; fi
   if [[ -z "$command" ]]; then
     mapfile -t COMPREPLY < <(compgen -W "{0} --help --version" -- "$current")
     return
@@ -227,7 +243,7 @@ _clearway() {{
 }}
 complete -o filenames -F _clearway clearway
 )",
-      names, cases);
+      names, cases, groups);
 }
 
 }  // namespace clearway::cli

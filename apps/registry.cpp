@@ -8,7 +8,8 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_predict_command());
   commands.push_back(make_simulate_command());
   commands.push_back(make_compare_command());
-  commands.push_back(make_study_command());
+  commands.push_back(make_study_gridlock_command());
+  commands.push_back(make_study_acceptance_command());
   commands.push_back(make_help_command());
   commands.push_back(make_generate_command());
   return commands;

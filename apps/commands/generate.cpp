@@ -37,7 +37,7 @@ class GenerateCommand final : public Command {
       std::filesystem::create_directories(folder_.out);
       write("clearway.1", man_overview(commands));
       for (const auto& command : commands)
-        if (!command->hidden()) write(fmt::format("clearway-{}.1", command->name()), man_page(*command));
+        if (!command->hidden()) write(fmt::format("clearway-{}.1", command->file_name()), man_page(*command));
     }
     return ExitCode::success;
   }

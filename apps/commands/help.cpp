@@ -16,7 +16,7 @@ class HelpCommand final : public Command {
   void options(OptionList& list) override {
     std::vector<Choice> topics;
     for (const auto& command : all_commands())
-      if (!command->hidden()) topics.push_back({std::string(command->name()), std::string(command->summary())});
+      if (!command->hidden()) topics.push_back({command->file_name(), std::string(command->summary())});
     list.argument("command", topic_, "the command to explain; without it, all are listed", std::move(topics), false);
   }
 
@@ -27,7 +27,7 @@ class HelpCommand final : public Command {
       return ExitCode::success;
     }
     for (const auto& command : commands) {
-      if (command->name() != topic_) continue;
+      if (command->file_name() != topic_) continue;
       CommonOptions common;
       context.console.print(command_help(*command, options_of(*command, common), context.console));
     }

@@ -23,7 +23,7 @@ std::vector<std::string> commands_of(const Workplace& place) {
     } else if (inside && line.empty()) {
       break;
     } else if (inside && line.starts_with("  ") && line[2] != ' ') {
-      commands.push_back(line.substr(2, line.find(' ', 2) - 2));
+      commands.push_back(line.substr(2, line.find("  ", 2) - 2));
     }
   }
   return commands;
@@ -63,7 +63,9 @@ TEST(Help, ManPagesCompletionAndMarkdownKnowEveryOption) {
   const std::string markdown = place.run("generate markdown").out;
   const std::string completion = place.run("generate bash-completion").out;
   for (const std::string& command : commands_of(place)) {
-    const std::string page = place.read("man/clearway-" + command + ".1");
+    std::string file = command;
+    std::replace(file.begin(), file.end(), ' ', '-');
+    const std::string page = place.read("man/clearway-" + file + ".1");
     EXPECT_NE(markdown.find("## clearway " + command + "\n"), std::string::npos);
     for (const std::string& option : options_in(place.run(command + " --help").out)) {
       std::string escaped = option;

@@ -75,7 +75,19 @@ TEST(Study, TheExactRowsOfTheAcceptanceTableAreMet) {
   const json result = json::parse(outcome.out);
   EXPECT_TRUE(result.at("all_met").get<bool>());
   EXPECT_EQ(place.run("study acceptance --checks 19").code, 2);
-  EXPECT_EQ(place.run("study riddles").code, 2);
+}
+
+TEST(Study, EachStudyIsACommandOfItsOwn) {
+  const Workplace place;
+  const Outcome wrong = place.run("study gridlok");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(wrong.err.starts_with("clearway: study needs one of gridlock, ")) << wrong.err;
+  EXPECT_TRUE(wrong.err.ends_with(", not 'gridlok' (did you mean 'gridlock'?)\n")) << wrong.err;
+  EXPECT_EQ(place.run("study").code, 2);
+  EXPECT_EQ(place.run("study-gridlock --help").out, place.run("help study gridlock").out);
+  place.write("options.toml", "[study.gridlock]\ntrials = 0\n");
+  EXPECT_EQ(place.run("study gridlock --config options.toml").err,
+            "clearway study gridlock: trials must be at least 1, not 0\n");
 }
 
 }  // namespace

@@ -42,7 +42,10 @@ Json recipe_to_json(const DesignRecipe& recipe) {
               {"gate_on", terms_to_json(recipe.gate_terms)},
               {"weights", recipe.weights},
               {"trials", recipe.trials},
-              {"offset", recipe.offset}};
+              {"offset", recipe.offset},
+              {"id", recipe.id},
+              {"labels", recipe.labels},
+              {"label_levels", recipe.label_levels}};
 }
 
 Json gate_to_json(const Gate& gate) {
@@ -166,6 +169,9 @@ DesignRecipe recipe_from_json(JsonObject json) {
   recipe.weights = json.text("weights");
   recipe.trials = json.text("trials");
   recipe.offset = json.text("offset");
+  if (json.has("id")) recipe.id = json.text("id");  // these came later than the first models
+  if (json.has("labels")) recipe.labels = json.text("labels");
+  if (json.has("label_levels")) recipe.label_levels = json.texts("label_levels");
   if ((recipe.expert == ExpertKind::binomial) == recipe.trials.empty())
     user_error("{} must name a column for binomial experts and only for them", json.where("trials"));
   json.finish();

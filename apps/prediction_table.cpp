@@ -69,12 +69,11 @@ void add_posterior(TableBuilder& table, const MixtureModel& model, const Design&
   }
   const Data data = design.data.subset(seen);
   const Matrix joint = model.joint_log_density(data);
+  const Matrix responsibilities = model.responsibilities(data);
   Vector log_density(joint.rows());
-  Matrix responsibilities(joint.rows(), joint.cols());
   for (Eigen::Index t = 0; t < joint.rows(); ++t) {
     const double largest = joint.row(t).maxCoeff();
     log_density[t] = largest + std::log((joint.row(t).array() - largest).exp().sum());
-    responsibilities.row(t) = (joint.row(t).array() - log_density[t]).exp();
   }
   table.numbers("log_density", log_density, rows);
   for (Eigen::Index k = 0; k < joint.cols(); ++k) {

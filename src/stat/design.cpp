@@ -7,6 +7,7 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
 #include "design_checks.hpp"
+#include "design_groups.hpp"
 #include "design_response.hpp"
 #include "design_terms.hpp"
 
@@ -68,6 +69,8 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
   part(choice.weights, "weights");
   part(choice.trials, "trials");
   part(choice.offset, "offset");
+  part(choice.id, "id");
+  part(choice.labels, "labels");
   for (const auto& name : choice.exclude) require_column(table, name, "exclude");
   for (const auto& name : choice.as_category) require_column(table, name, "as-category");
   if (expert == ExpertKind::binomial && choice.trials.empty())
@@ -85,7 +88,7 @@ std::vector<std::string> default_terms(const Table& table, const ColumnChoice& c
   for (const auto& column : table.columns) {
     const std::string& name = column.name;
     const bool taken = contains(choice.target, name) || contains(choice.exclude, name) || name == choice.weights ||
-                       name == choice.trials || name == choice.offset;
+                       name == choice.trials || name == choice.offset || name == choice.id || name == choice.labels;
     if (!taken) terms.push_back(name);
   }
   return terms;
@@ -110,7 +113,7 @@ std::vector<const Column*> used_columns(const Table& table, const DesignRecipe& 
   for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
     for (const Term& term : *terms)
       for (const Factor& factor : term.factors) names.insert(factor.column);
-  for (const auto* name : {&recipe.weights, &recipe.trials, &recipe.offset})
+  for (const auto* name : {&recipe.weights, &recipe.trials, &recipe.offset, &recipe.id})
     if (!name->empty()) names.insert(*name);
   if (with_target) names.insert(recipe.target.begin(), recipe.target.end());
   std::vector<const Column*> columns;
@@ -231,6 +234,39 @@ void fill_inputs(Table& table, const RowSelection& rows, const DesignRecipe& rec
   design.data.gate_inputs = same ? design.data.expert_inputs : fill_terms(table, rows, recipe.gate_terms, {}, true);
 }
 
+/// Repeated measures. A gate that was not told what to look at takes what does not vary within groups.
+void fill_groups(const Table& table, const RowSelection& rows, bool default_gate, Design& design) {
+  DesignRecipe& recipe = design.recipe;
+  if (recipe.id.empty()) return;
+  const Column& id = table.column(recipe.id);
+  design.data.groups = detail::group_numbers(id, rows);
+  if (!default_gate) return detail::refuse_varying_within_groups(table, rows, id, recipe.gate_terms);
+  const std::size_t before = recipe.gate_terms.size();
+  recipe.gate_terms = detail::constant_within_groups(table, rows, id, recipe.gate_terms);
+  if (recipe.gate_terms.size() == before) return;
+  const std::vector<std::string> kept = names_of(recipe.gate_terms);
+  design.notes.push_back(fmt::format(
+      "The gate weighs whole groups ('{}'), so it looks only at inputs that do not vary within one: {}.", recipe.id,
+      kept.empty() ? "none, its weights are constant" : fmt::format("{}", fmt::join(kept, ", "))));
+}
+
+/// Known experts. Missing cells are unknown experts, not missing data.
+void fill_labels(const Table& table, const RowSelection& rows, Design& design) {
+  DesignRecipe& recipe = design.recipe;
+  if (recipe.labels.empty()) return;
+  const Column& column = table.column(recipe.labels);
+  recipe.label_levels = detail::levels_of(column, rows);
+  if (recipe.label_levels.empty()) user_error("labels: every cell of '{}' is missing in the rows used", recipe.labels);
+  design.data.labels = detail::codes_of(table, column, recipe.label_levels, rows);
+  std::vector<std::string> words;
+  for (std::size_t k = 0; k < recipe.label_levels.size(); ++k)
+    words.push_back(fmt::format("expert {} is '{}'", k + 1, recipe.label_levels[k]));
+  const auto known =
+      std::count_if(design.data.labels.begin(), design.data.labels.end(), [](int label) { return label >= 0; });
+  design.notes.push_back(fmt::format("The experts of {} of {} are known ('{}'): {}.", known, plural(rows.size(), "row"),
+                                     recipe.labels, fmt::join(words, ", ")));
+}
+
 }  // namespace
 
 std::vector<std::string> DesignRecipe::expert_names() const {
@@ -273,12 +309,16 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   recipe.weights = choice.weights;
   recipe.trials = choice.trials;
   recipe.offset = choice.offset;
+  recipe.id = choice.id;
+  recipe.labels = choice.labels;
   const auto inputs = choice.experts_on.empty() ? default_terms(table, choice) : choice.experts_on;
   if (experts_use_inputs) recipe.expert_terms = parse_terms(table, choice, inputs, "experts-on");
   if (gate_uses_inputs)
     recipe.gate_terms = parse_terms(table, choice, choice.gate_on.empty() ? inputs : choice.gate_on, "gate-on");
 
   const RowSelection rows = select_rows(table, used_columns(table, recipe, true), choice.missing, design);
+  fill_groups(table, rows, choice.gate_on.empty(), design);
+  fill_labels(table, rows, design);
   find_levels(table, rows, "experts-on", recipe.expert_terms);
   find_levels(table, rows, "gate-on", recipe.gate_terms);
   refuse_too_many_columns(recipe.expert_terms, "experts-on");
@@ -306,12 +346,18 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
   design.table_rows = table.rows;
   DesignRecipe needed = recipe;
   if (!table.has_column(recipe.weights)) needed.weights.clear();  // weights are not needed to predict
+  if (!table.has_column(recipe.id)) needed.id.clear();            // without it every row stands alone
   for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
     for (const Term& term : *terms)
       for (const Factor& factor : term.factors) (void)table.column(factor.column);
   for (const auto* name : {&recipe.trials, &recipe.offset})
     if (!name->empty()) (void)table.column(*name);
   const RowSelection rows = select_rows(table, used_columns(table, needed, false), missing, design);
+  if (!needed.id.empty()) {
+    const Column& id = table.column(needed.id);
+    detail::refuse_varying_within_groups(table, rows, id, recipe.gate_terms);
+    design.data.groups = detail::group_numbers(id, rows);
+  }
   detail::fill_response(table, rows, true, design.recipe, design);
   fill_inputs(table, rows, needed, design);
   return design;

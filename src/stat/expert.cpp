@@ -6,6 +6,7 @@
 #include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 
 #include "clearway/base/errors.hpp"
 #include "expert_updates.hpp"
@@ -50,6 +51,37 @@ double normal_cdf(double z) {
   return 0.5 * std::erfc(-z * 0.70710678118654752440);
 }
 
+void check_groups(const Data& data) {
+  if (data.groups.empty()) return;
+  const Index n = data.rows();
+  if (static_cast<Index>(data.groups.size()) != n)
+    user_error("there are {} group numbers for {} rows", data.groups.size(), n);
+  std::unordered_map<int, Index> first;
+  for (Index i = 0; i < n; ++i) {
+    const Index other = first.try_emplace(data.groups[static_cast<std::size_t>(i)], i).first->second;
+    for (Index j = 0; j < data.gate_inputs.cols(); ++j)
+      if (data.gate_inputs(i, j) != data.gate_inputs(other, j))
+        user_error(
+            "rows {} and {} belong to the same group but gate input {} is {} in one and {} in the other; the gate "
+            "looks at groups, so its inputs must not vary within one",
+            other + 1, i + 1, j + 1, data.gate_inputs(other, j), data.gate_inputs(i, j));
+    if (data.weights.size() && data.weights(i) != data.weights(other))
+      user_error("rows {} and {} belong to the same group but have different weights", other + 1, i + 1);
+    if (!data.labels.empty() && data.labels.size() == data.groups.size() &&
+        data.labels[static_cast<std::size_t>(i)] != data.labels[static_cast<std::size_t>(other)])
+      user_error("rows {} and {} belong to the same group but have different labels", other + 1, i + 1);
+  }
+}
+
+void check_labels(const Data& data) {
+  if (data.labels.empty()) return;
+  if (static_cast<Index>(data.labels.size()) != data.rows())
+    user_error("there are {} labels for {} rows", data.labels.size(), data.rows());
+  for (std::size_t i = 0; i < data.labels.size(); ++i)
+    if (data.labels[i] < -1)
+      user_error("row {}: a label must be an expert's number or -1, not {}", i + 1, data.labels[i]);
+}
+
 }  // namespace
 
 void Data::check(ExpertKind kind) const {
@@ -76,6 +108,8 @@ void Data::check(ExpertKind kind) const {
     if (kind == ExpertKind::multinomial || kind == ExpertKind::network || response.cols() > 1)
       user_error("an offset needs experts with one linear predictor, not {}", enum_name(kind));
   }
+  check_groups(*this);
+  check_labels(*this);
   if (response.cols() > 1 && kind != ExpertKind::linear && kind != ExpertKind::constant)
     user_error("a vector response ({} columns) needs linear or constant experts, not {}", response.cols(),
                enum_name(kind));
@@ -120,6 +154,8 @@ Data Data::subset(const std::vector<Index>& rows) const {
   if (weights.size()) d.weights.resize(n);
   if (trials.size()) d.trials.resize(n);
   if (offset.size()) d.offset.resize(n);
+  if (!groups.empty()) d.groups.resize(rows.size());
+  if (!labels.empty()) d.labels.resize(rows.size());
   d.classes = classes;
   for (Index i = 0; i < n; ++i) {
     const Index t = rows[static_cast<std::size_t>(i)];
@@ -129,6 +165,9 @@ Data Data::subset(const std::vector<Index>& rows) const {
     if (weights.size()) d.weights(i) = weights(t);
     if (trials.size()) d.trials(i) = trials(t);
     if (offset.size()) d.offset(i) = offset(t);
+    const auto to = static_cast<std::size_t>(i), from = static_cast<std::size_t>(t);
+    if (!groups.empty()) d.groups[to] = groups[from];
+    if (!labels.empty()) d.labels[to] = labels[from];
   }
   return d;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <unordered_map>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
@@ -87,6 +88,12 @@ class Fitter {
         if (!(data_.response.col(j).maxCoeff() > data_.response.col(j).minCoeff()))
           user_error("uniform noise needs a response that varies");
     }
+    if (!data_.groups.empty() && options_.noise != NoiseKind::none)
+      user_error("a noise component does not go with repeated measures");
+    for (std::size_t i = 0; i < data_.labels.size(); ++i)
+      if (data_.labels[i] >= options_.experts)
+        user_error("row {}: its label is expert {} but there are {} experts", i + 1, data_.labels[i] + 1,
+                   options_.experts);
     if (options_.method == FitMethod::spectral && options_.experts > 1) {
       MixtureModel prototype;
       prototype.experts.assign(static_cast<std::size_t>(options_.experts),
@@ -179,7 +186,7 @@ class Fitter {
     result.aic = -2 * result.log_likelihood + 2 * df;
     result.bic = -2 * result.log_likelihood + df * std::log(total);
     memberships(result);
-    order_by_share(result);
+    if (data_.labels.empty()) order_by_share(result);  // labels number the experts
     result.icl = result.bic + 2 * result.entropy;
     warn(winner, result);
     return result;
@@ -223,24 +230,28 @@ class Fitter {
     return ridged;
   }
 
-  // Shares and entropy of the responsibilities, in blocks of rows so that memory stays small.
+  // Shares and entropy of the responsibilities, in blocks of rows so that memory stays small. A group of rows has one
+  // expert: it counts once in the entropy.
   void memberships(FitResult& result) const {
     const Index n = data_.rows();
     const int columns = result.model.expert_count() + (result.model.has_noise ? 1 : 0);
     result.shares = Vector::Zero(columns);
     result.entropy = 0;
-    constexpr Index kRows = 4096;
-    for (Index begin = 0; begin < n; begin += kRows) {
-      const Index count = std::min(kRows, n - begin);
+    const Index rows_at_once = data_.groups.empty() ? 4096 : n;  // a group is not to be cut
+    std::unordered_map<int, double> group_size;
+    for (int g : data_.groups) ++group_size[g];
+    for (Index begin = 0; begin < n; begin += rows_at_once) {
+      const Index count = std::min(rows_at_once, n - begin);
       std::vector<Index> rows(static_cast<std::size_t>(count));
       std::iota(rows.begin(), rows.end(), begin);
       const Data block = data_.subset(rows);
       const Matrix r = result.model.responsibilities(block);
       for (Index i = 0; i < count; ++i) {
         const double w = block.weights.size() ? block.weights(i) : 1.0;
+        const double once = block.groups.empty() ? w : w / group_size[block.groups[static_cast<std::size_t>(i)]];
         for (int j = 0; j < columns; ++j) {
           result.shares(j) += w * r(i, j);
-          if (r(i, j) > 0) result.entropy -= w * r(i, j) * std::log(r(i, j));
+          if (r(i, j) > 0) result.entropy -= once * r(i, j) * std::log(r(i, j));
         }
       }
     }

@@ -3,8 +3,12 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
+#include <unordered_map>
 
 #include "clearway/base/parallel.hpp"
+#include "clearway/core/alignment.hpp"
 #include "em_engine.hpp"
 #include "expert_updates.hpp"
 
@@ -15,6 +19,25 @@ using Eigen::Index;
 constexpr Index kBlockRows = 512;
 constexpr Index kParallelRows = 8192;  // fewer rows are not worth a thread
 
+// Rows ordered so that those of a group stand together, groups by first appearance.
+std::vector<Index> rows_by_group(const std::vector<int>& groups) {
+  std::unordered_map<int, std::size_t> rank;
+  for (int g : groups) rank.try_emplace(g, rank.size());
+  std::vector<Index> order(groups.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return rank.at(groups[static_cast<std::size_t>(a)]) < rank.at(groups[static_cast<std::size_t>(b)]);
+  });
+  return order;
+}
+
+std::vector<Index> first_rows_of_groups(const std::vector<int>& groups) {
+  std::vector<Index> first;
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    if (i == 0 || groups[i] != groups[i - 1]) first.push_back(static_cast<Index>(i));
+  return first;
+}
+
 class GeneralEngine final : public EmEngine {
  public:
   GeneralEngine(const Data& data, const Scaling& scaling, const MixtureModel& prototype, const EngineSettings& settings)
@@ -22,11 +45,20 @@ class GeneralEngine final : public EmEngine {
         rows_(data.rows()),
         threads_(data.rows() >= kParallelRows ? settings.threads : 1) {
     const Gate& gate = prototype.gate;
-    for (Index begin = 0; begin < rows_; begin += kBlockRows) {
-      const Index n = std::min(kBlockRows, rows_ - begin);
-      Data block = scaling.standardised(data, begin, n);
+    Data sorted;
+    if (!data.groups.empty()) {
+      row_order_ = rows_by_group(data.groups);
+      sorted = data.subset(row_order_);
+    }
+    const Data& source = row_order_.empty() ? data : sorted;
+    for (Index begin = 0; begin < rows_;) {
+      const Index n = block_length(source.groups, begin);
+      Data block = scaling.standardised(source, begin, n);
       if (gate.is_linear()) features_.push_back(gate.features(block.gate_inputs) / gate.spec().temperature);
+      if (!source.groups.empty()) first_rows_.push_back(first_rows_of_groups(block.groups));
+      begins_.push_back(begin);
       blocks_.push_back(std::move(block));
+      begin += n;
     }
   }
 
@@ -41,11 +73,13 @@ class GeneralEngine final : public EmEngine {
 
   void maximise(const Matrix& responsibilities, int gate_steps, MixtureModel& model) override {
     Matrix r = responsibilities;
-    Index at = 0;
-    for (const Data& block : blocks_) {
-      if (block.weights.size())
-        r.middleRows(at, block.rows()) = block.weights.asDiagonal() * r.middleRows(at, block.rows()).eval();
-      at += block.rows();
+    for (std::size_t i = 0; i < row_order_.size(); ++i)
+      r.row(static_cast<Index>(i)) = responsibilities.row(row_order_[i]);
+    match_labels(r);
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      auto rows = r.middleRows(begins_[b], blocks_[b].rows());
+      agree_within_groups(b, rows);
+      if (blocks_[b].weights.size()) rows = blocks_[b].weights.asDiagonal() * rows.eval();
     }
     maximise_weighted(r, gate_steps, 8, model);
   }
@@ -106,27 +140,119 @@ class GeneralEngine final : public EmEngine {
     BlockState state;
     Matrix joint = gate_log_weights(model, b);
     state.gate = joint.array().exp();
-    for (int j = 0; j < k; ++j) joint.col(j) += model.experts[static_cast<std::size_t>(j)].log_density(block);
-    double noise = 0;
+    Matrix densities(block.rows(), k);
+    for (int j = 0; j < k; ++j) densities.col(j) = model.experts[static_cast<std::size_t>(j)].log_density(block);
+    pool_groups(b, densities);
+    joint += densities;
+    Vector noise;  // log of its part of the density
     if (model.has_noise) {
       joint.array() += std::log1p(-model.noise_weight);
-      noise = std::log(model.noise_weight) + model.noise_log_density;
+      noise.setConstant(block.rows(), std::log(model.noise_weight) + model.noise_log_density);
     }
+    exclude_by_label(block, joint, noise);
     Vector top = joint.rowwise().maxCoeff();
     if (model.has_noise) top = top.cwiseMax(noise);
     top = top.array().isFinite().select(top, 0.0);
     state.responsibility = (joint.colwise() - top).array().exp();
     Vector sum = state.responsibility.rowwise().sum();
     if (model.has_noise) {
-      state.noise = (noise - top.array()).exp();
+      state.noise = (noise - top).array().exp();
       sum += state.noise;
     }
-    const Vector row = top.array() + sum.array().log();
+    const Vector row = once_per_group(b, Vector(top.array() + sum.array().log()));
     state.value = block.weights.size() ? row.dot(block.weights) : row.sum();
     const Vector inverse = (sum.array() > 0).select(sum.array().inverse(), 0.0);
     state.responsibility = inverse.asDiagonal() * state.responsibility;
     if (model.has_noise) state.noise.array() *= inverse.array();
     return state;
+  }
+
+  // Repeated measures: rows are sorted by group and no group is split between blocks. All rows of a group carry the
+  // posterior weights of the group; the gate, which speaks once per group, sees its first row only.
+  Index block_length(const std::vector<int>& groups, Index begin) const {
+    Index end = std::min(begin + kBlockRows, rows_);
+    while (!groups.empty() && end < rows_ &&
+           groups[static_cast<std::size_t>(end)] == groups[static_cast<std::size_t>(end - 1)])
+      ++end;
+    return end - begin;
+  }
+
+  // Calls visit(first, count) for every group of a block.
+  template <class Visitor>
+  void for_each_group(std::size_t b, Visitor&& visit) const {
+    if (first_rows_.empty()) return;
+    const std::vector<Index>& first = first_rows_[b];
+    for (std::size_t g = 0; g < first.size(); ++g)
+      visit(first[g], (g + 1 < first.size() ? first[g + 1] : blocks_[b].rows()) - first[g]);
+  }
+
+  // Every row of a group gets the sum over the group.
+  void pool_groups(std::size_t b, Matrix& densities) const {
+    for_each_group(b, [&](Index first, Index count) {
+      const Eigen::RowVectorXd sum = densities.middleRows(first, count).colwise().sum();
+      densities.middleRows(first, count).rowwise() = sum;
+    });
+  }
+
+  // Known labels number the experts; memberships of a start do not. Reorders the columns to agree best with the labels.
+  void match_labels(Matrix& r) const {
+    Matrix agreement = Matrix::Zero(r.cols(), r.cols());  // column of r, label
+    for (std::size_t b = 0; b < blocks_.size(); ++b)
+      for (std::size_t i = 0; i < blocks_[b].labels.size(); ++i)
+        if (const int label = blocks_[b].labels[i]; label >= 0)
+          agreement.col(label) += r.row(begins_[b] + static_cast<Index>(i)).transpose();
+    if (agreement.isZero(0)) return;
+    const std::vector<int> column_of_label = optimal_assignment(-agreement);
+    r = r(Eigen::all, column_of_label).eval();
+  }
+
+  template <class Rows>
+  void agree_within_groups(std::size_t b, Rows& r) const {
+    for_each_group(b, [&](Index first, Index count) {
+      const Eigen::RowVectorXd mean = r.middleRows(first, count).colwise().mean();
+      r.middleRows(first, count).rowwise() = mean;
+    });
+    const std::vector<int>& labels = blocks_[b].labels;
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      if (labels[i] >= 0) {
+        r.row(static_cast<Index>(i)).setZero();
+        r(static_cast<Index>(i), labels[i]) = 1;
+      }
+  }
+
+  // What counts once per group: the value of its first row, zero for the others.
+  template <class Rows>
+  Rows once_per_group(std::size_t b, Rows rows) const {
+    for_each_group(b, [&](Index first, Index count) { rows.middleRows(first + 1, count - 1).setZero(); });
+    return rows;
+  }
+
+  // Sums over groups, one row each; without groups the rows themselves.
+  Matrix summed_by_group(std::size_t b, Matrix rows) const {
+    if (first_rows_.empty()) return rows;
+    Matrix sums(static_cast<Index>(first_rows_[b].size()), rows.cols());
+    Index g = 0;
+    for_each_group(b, [&](Index first, Index count) { sums.row(g++) = rows.middleRows(first, count).colwise().sum(); });
+    return sums;
+  }
+
+  // The first rows of groups; without groups the rows themselves.
+  Matrix first_of_group(std::size_t b, Matrix rows) const {
+    if (first_rows_.empty()) return rows;
+    return rows(first_rows_[b], Eigen::all);
+  }
+
+  // A row whose expert is known can come from no other and is no noise.
+  static void exclude_by_label(const Data& block, Matrix& joint, Vector& noise) {
+    constexpr double kNever = -std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < block.labels.size(); ++i) {
+      if (block.labels[i] < 0) continue;
+      const auto row = static_cast<Index>(i);
+      const double known = joint(row, block.labels[i]);
+      joint.row(row).setConstant(kNever);
+      joint(row, block.labels[i]) = known;
+      if (noise.size()) noise(row) = kNever;
+    }
   }
 
   // E-step. Fills r with case weight times responsibility when given.
@@ -139,7 +265,7 @@ class GeneralEngine final : public EmEngine {
       if (model.has_noise) noises[b] = w.size() ? state.noise.dot(w) : state.noise.sum();
       if (r) {
         if (w.size()) state.responsibility = w.asDiagonal() * state.responsibility;
-        r->middleRows(static_cast<Index>(b) * kBlockRows, blocks_[b].rows()) = state.responsibility;
+        r->middleRows(begins_[b], blocks_[b].rows()) = state.responsibility;
       }
     });
     double value = 0, noise = 0;
@@ -173,13 +299,16 @@ class GeneralEngine final : public EmEngine {
     for (Expert& expert : model.experts) expert.set_sigma(sigma);
   }
 
+  // Responsibilities of a block as the gate sees them.
+  Matrix gate_rows(std::size_t b, const Matrix& r) const {
+    return once_per_group(b, Matrix(r.middleRows(begins_[b], blocks_[b].rows())));
+  }
+
   // sum_t sum_k r_tk log gate_k(x_t), penalised.
   double gate_objective(const Matrix& r, const MixtureModel& model) const {
     double value = 0;
     for (std::size_t b = 0; b < blocks_.size(); ++b)
-      value += gate_log_weights(model, b)
-                   .cwiseProduct(r.middleRows(static_cast<Index>(b) * kBlockRows, blocks_[b].rows()))
-                   .sum();
+      value += gate_log_weights(model, b).cwiseProduct(gate_rows(b, r)).sum();
     return value + penalty(model);
   }
 
@@ -194,7 +323,7 @@ class GeneralEngine final : public EmEngine {
     std::vector<Matrix> informations(blocks_.size());
     std::vector<double> values(blocks_.size());
     parallel_for(blocks_.size(), threads_, [&](std::size_t b) {
-      const auto rb = r.middleRows(static_cast<Index>(b) * kBlockRows, blocks_[b].rows());
+      const Matrix rb = gate_rows(b, r);
       const Matrix logw = gate_log_weights(model, b);
       values[b] = logw.cwiseProduct(rb).sum();
       const Matrix p = logw.array().exp();
@@ -275,17 +404,22 @@ class GeneralEngine final : public EmEngine {
     std::vector<double> values(blocks_.size());
     parallel_for(blocks_.size(), threads_, [&](std::size_t b) {
       const Data& block = blocks_[b];
-      const BlockState state = expectation_block(model, b);
+      BlockState state = expectation_block(model, b);
       values[b] = state.value;
-      const Index n = block.rows();
-      const Vector w = block.weights.size() ? block.weights : Vector::Ones(n);
-      const Matrix& r = state.responsibility;
+      const Vector row_weight = block.weights.size() ? block.weights : Vector::Ones(block.rows());
+      const Matrix row_responsibility = state.responsibility;
+      // From here on one row per group (without groups: per row of the data).
+      state.gate = first_of_group(b, std::move(state.gate));
+      const Matrix r = first_of_group(b, std::move(state.responsibility));
+      const Vector w = first_of_group(b, row_weight);
+      const Index n = r.rows();
       const Vector mass = r.rowwise().sum();
       std::vector<Matrix> jacobian(static_cast<std::size_t>(k)), rows(static_cast<std::size_t>(k));
       for (int j = 0; j < k; ++j) {
         const auto at = static_cast<std::size_t>(j);
-        jacobian[at] = features_.empty() ? model.gate.score_jacobian(block.gate_inputs, j) : features_[b];
-        rows[at] = expert_score_rows(model.experts[at], block);
+        jacobian[at] =
+            first_of_group(b, features_.empty() ? model.gate.score_jacobian(block.gate_inputs, j) : features_[b]);
+        rows[at] = summed_by_group(b, expert_score_rows(model.experts[at], block));
       }
       Vector& s = scores[b] = Vector::Zero(size);
       // Row scores s_t (n x size), needed in full only for the information.
@@ -321,7 +455,8 @@ class GeneralEngine final : public EmEngine {
         if (model.has_noise) u.col(map_.noise).setConstant(-model.noise_weight);
         const Vector weight = w.cwiseProduct(r.col(j));
         h.noalias() += u.transpose() * (weight.asDiagonal() * u);
-        const Matrix inner = expert_hessian(model.experts[at], block, weight);
+        const Matrix inner =
+            expert_hessian(model.experts[at], block, row_weight.cwiseProduct(row_responsibility.col(j)));
         for (Index c = 0; c < inner.cols(); ++c)
           for (Index c2 = 0; c2 < inner.cols(); ++c2)
             h(map_.experts[at][static_cast<std::size_t>(c)], map_.experts[at][static_cast<std::size_t>(c2)]) +=
@@ -367,6 +502,9 @@ class GeneralEngine final : public EmEngine {
   Index rows_;
   int threads_;
   std::vector<Data> blocks_;
+  std::vector<Index> begins_;                   // per block: its first row
+  std::vector<Index> row_order_;                // with groups: row of the data for every row here
+  std::vector<std::vector<Index>> first_rows_;  // with groups, per block: the first row of each group, within the block
   std::vector<Matrix> features_;  // per block, divided by the temperature; empty for gates that are not linear
 };
 

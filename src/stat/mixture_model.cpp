@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <unordered_map>
 
 #include "clearway/base/errors.hpp"
 
@@ -12,10 +13,57 @@ namespace {
 using Eigen::Index;
 
 Vector logsumexp_rows(const Matrix& a) {
-  const Vector top = a.rowwise().maxCoeff();
+  Vector top = a.rowwise().maxCoeff();
+  top = top.array().isFinite().select(top, 0.0);
   Vector sum = Vector::Zero(a.rows());
   for (Index j = 0; j < a.cols(); ++j) sum.array() += (a.col(j) - top).array().exp();
   return top + sum.array().log().matrix();
+}
+
+// What has one expert: a row, or a group of rows.
+struct Units {
+  Matrix joint;    // units x (k + noise), log of gate times densities; -infinity where a label excludes
+  Vector weights;  // units
+  std::vector<Index> unit_of_row;
+};
+
+Units units_of(const MixtureModel& model, const Data& data) {
+  const Index n = data.rows();
+  const int k = model.expert_count();
+  Units units;
+  units.joint = model.joint_log_density(data);
+  units.weights = data.weights.size() ? data.weights : Vector::Ones(n);
+  if (!data.labels.empty())
+    for (Index i = 0; i < n; ++i) {
+      const int label = data.labels[static_cast<std::size_t>(i)];
+      if (label >= k) user_error("row {}: label {} but there are {} experts", i + 1, label, k);
+      for (Index j = 0; label >= 0 && j < units.joint.cols(); ++j)
+        if (j != label) units.joint(i, j) = -std::numeric_limits<double>::infinity();
+    }
+  units.unit_of_row.resize(static_cast<std::size_t>(n));
+  if (!data.groups.empty() && model.has_noise) user_error("a noise component does not go with repeated measures");
+  if (data.groups.empty()) {
+    std::iota(units.unit_of_row.begin(), units.unit_of_row.end(), Index{0});
+    return units;
+  }
+  const Matrix log_weights = model.gate.log_weights(data.gate_inputs);
+  std::unordered_map<int, Index> unit_of_group;
+  for (Index i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const auto [found, fresh] = unit_of_group.try_emplace(data.groups[at], static_cast<Index>(unit_of_group.size()));
+    const Index unit = found->second;
+    units.unit_of_row[at] = unit;
+    if (fresh) {  // units are numbered by first row, so row `unit` is no longer needed
+      units.joint.row(unit) = units.joint.row(i).eval();
+      units.weights(unit) = units.weights(i);
+    } else {  // the gate speaks once per group
+      units.joint.row(unit).head(k) += units.joint.row(i).head(k) - log_weights.row(i);
+    }
+  }
+  const auto count = static_cast<Index>(unit_of_group.size());
+  units.joint.conservativeResize(count, Eigen::NoChange);
+  units.weights.conservativeResize(count);
+  return units;
 }
 
 bool is_count(ExpertKind kind) {
@@ -47,14 +95,18 @@ Matrix MixtureModel::joint_log_density(const Data& data) const {
 }
 
 double MixtureModel::log_likelihood(const Data& data) const {
-  const Vector row = logsumexp_rows(joint_log_density(data));
-  return data.weights.size() ? row.dot(data.weights) : row.sum();
+  const Units units = units_of(*this, data);
+  return logsumexp_rows(units.joint).dot(units.weights);
 }
 
 Matrix MixtureModel::responsibilities(const Data& data) const {
-  Matrix joint = joint_log_density(data);
-  joint.colwise() -= logsumexp_rows(joint);
-  return joint.array().exp();
+  Units units = units_of(*this, data);
+  units.joint.colwise() -= logsumexp_rows(units.joint);
+  units.joint = units.joint.array().exp().eval();
+  if (data.groups.empty()) return std::move(units.joint);
+  Matrix rows(data.rows(), units.joint.cols());
+  for (Index i = 0; i < rows.rows(); ++i) rows.row(i) = units.joint.row(units.unit_of_row[static_cast<std::size_t>(i)]);
+  return rows;
 }
 
 Matrix MixtureModel::mean(const Data& inputs) const {

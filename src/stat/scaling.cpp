@@ -57,6 +57,12 @@ Data Scaling::standardised(const Data& data, Index begin, Index count) const {
   if (data.trials.size()) block.trials = data.trials.segment(begin, count);
   if (data.offset.size()) block.offset = data.offset.segment(begin, count) / response_scale(0);
   block.classes = data.classes;
+  const auto part = [&](const std::vector<int>& numbers) {
+    const auto from = numbers.begin() + (numbers.empty() ? 0 : begin);
+    return std::vector<int>(from, from + (numbers.empty() ? 0 : count));
+  };
+  block.groups = part(data.groups);
+  block.labels = part(data.labels);
   return block;
 }
 

@@ -247,6 +247,35 @@ std::vector<NestedPair> nested_pairs() {
 INSTANTIATE_TEST_SUITE_P(Pairs, Nesting, testing::ValuesIn(nested_pairs()),
                          [](const testing::TestParamInfo<NestedPair>& tested) { return tested.param.name; });
 
+// flexmix 2.3-18, stepFlexmix(cbind(Deaths, Total - Deaths) ~ Treatment | Center, FLXMRglm("binomial"), k = 3), best of
+// 10 with tol = 1e-12 and minprior = 0: logLik, parameters() and prior().
+TEST(RepeatedMeasures, BetablockerByCentreIsThatOfFlexmix) {
+  if (!oracle_folder()) GTEST_SKIP() << "the shared background is absent: set CLEARWAY_SHARED";
+  const Table table = read_real("flexmix_betablocker.csv");
+  Data data;
+  data.response = column(table, "Deaths");
+  data.trials = column(table, "Total");
+  data.expert_inputs = indicator(table, "Treatment", "Treated");
+  data.gate_inputs = Matrix(data.response.rows(), 0);
+  for (double centre : column(table, "Center")) data.groups.push_back(static_cast<int>(centre));
+  FitOptions options;
+  options.experts = 3;
+  options.expert.kind = ExpertKind::binomial;
+  options.gate.kind = GateKind::constant;
+  const FitResult result = fit(data, options);
+  EXPECT_TRUE(result.converged);
+  EXPECT_NEAR(result.log_likelihood, -158.3095, 5e-5);
+  const Vector prior = result.model.gate.log_weights(data.gate_inputs).row(0).array().exp();
+  const double reference[3][3] = {
+      {-2.2476839, -0.2629944, 0.5111301}, {-1.5799373, -0.3248511, 0.2493674}, {-2.91634891, -0.08047616, 0.2395025}};
+  for (int k = 0; k < 3; ++k) {
+    const Vector& parameters = result.model.experts[static_cast<std::size_t>(k)].parameters();
+    EXPECT_NEAR(parameters(0), reference[k][0], 1e-6);  // both stop at a relative change of 1e-12
+    EXPECT_NEAR(parameters(1), reference[k][1], 1e-6);
+    EXPECT_NEAR(prior(k), reference[k][2], 1e-6);
+  }
+}
+
 TEST(NestingOfCounts, TheGateOfBioChemistsIsNotBelowConstantWeights) {
   if (!oracle_folder()) GTEST_SKIP() << "the shared background is absent: set CLEARWAY_SHARED";
   FitOptions options;

@@ -71,6 +71,34 @@ TEST(Design, DefaultsTakeEveryOtherColumn) {
   EXPECT_EQ(d.kept_rows().size(), 6u);
 }
 
+constexpr std::string_view kVisits =
+    "y,age,dose,person,regime\n"
+    "1,40,1,ann,\n"
+    "2,40,2,ann,\n"
+    "0,55,1,bob,low\n"
+    "3,40,2,cleo,high\n"
+    "1,55,3,bob,low\n";
+
+TEST(Design, RepeatedMeasuresGiveGroupsAndAGateOverThem) {
+  const Design d =
+      make_design(table_of(kVisits), {.target = {"y"}, .id = "person", .labels = "regime"}, ExpertKind::linear);
+  EXPECT_EQ(d.data.groups, (std::vector<int>{0, 0, 1, 2, 1}));
+  EXPECT_EQ(d.data.labels, (std::vector<int>{-1, -1, 1, 0, 1}));  // 'high' before 'low'; an empty cell is unknown
+  EXPECT_EQ(d.expert_names, (Names{"age", "dose"}));
+  EXPECT_EQ(d.gate_names, (Names{"age"}));  // the dose varies within a person
+  EXPECT_EQ(d.notes,
+            (Names{"The gate weighs whole groups ('person'), so it looks only at inputs that do not vary within one: "
+                   "age.",
+                   "The experts of 3 of 5 rows are known ('regime'): expert 1 is 'high', expert 2 is 'low'."}));
+  EXPECT_EQ(design_error(kVisits, {.target = {"y"}, .gate_on = {"dose"}, .exclude = {"regime"}, .id = "person"}),
+            "gate-on: 'dose' varies within a group (t.csv: line 2, column 3 ('dose') and t.csv: line 3, column 3 "
+            "('dose') have the same 'person'); with --id the gate weighs groups, so its inputs must be the same for "
+            "all rows of one");
+  const Design again = apply_recipe(d.recipe, table_of("age,dose,person\n40,1,zoe\n40,2,zoe\n"));
+  EXPECT_EQ(again.data.groups, (std::vector<int>{0, 0}));
+  EXPECT_TRUE(apply_recipe(d.recipe, table_of("age,dose\n40,1\n40,2\n")).data.groups.empty());
+}
+
 TEST(Design, GateAndExpertsMayDiffer) {
   ColumnChoice choice{.target = {"y"}, .experts_on = {"x1"}};
   EXPECT_EQ(make_design(table_of(kTable), choice, ExpertKind::linear).gate_names, (Names{"x1"}));

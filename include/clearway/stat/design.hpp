@@ -39,6 +39,8 @@ struct ColumnChoice {
   std::string weights = {};                   ///< case weights
   std::string trials = {};                    ///< binomial: number of trials
   std::string offset = {};                    ///< added to the linear predictor
+  std::string id = {};                        ///< repeated measures: rows with the same cell share their expert
+  std::string labels = {};                    ///< known experts: a level per expert, missing where unknown
   MissingPolicy missing = MissingPolicy::error;
 
   template <class Self, class Visitor>
@@ -62,6 +64,13 @@ struct ColumnChoice {
           OptionInfo{.help = "column with the number of trials, binomial experts", .metavar = "COLUMN"});
     field("offset", self.offset,
           OptionInfo{.help = "column added to the linear predictor, with coefficient 1", .metavar = "COLUMN"});
+    field("id", self.id,
+          OptionInfo{.help = "repeated measures: rows with the same value in this column come from one expert",
+                     .metavar = "COLUMN",
+                     .source = "as y ~ x | id of flexmix"});
+    field("labels", self.labels,
+          OptionInfo{.help = "column that names the expert of rows where it is known; empty cells: unknown",
+                     .metavar = "COLUMN"});
     field("missing", self.missing, OptionInfo{.help = "what to do with rows in which a cell is missing"});
   }
 };
@@ -114,6 +123,9 @@ struct DesignRecipe {
   std::string weights;
   std::string trials;
   std::string offset;
+  std::string id;
+  std::string labels;
+  std::vector<std::string> label_levels;  ///< level i names expert i
 
   std::vector<std::string> expert_names() const;
   std::vector<std::string> gate_names() const;

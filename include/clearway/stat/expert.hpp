@@ -32,6 +32,11 @@ struct Data {
   Vector trials;         ///< n, binomial only: number of trials
   Vector offset;         ///< n, added to the linear predictor (poisson, gamma, linear), or empty
   int classes = 0;       ///< multinomial: number of classes
+  /// n group numbers, or empty. Rows with the same number are repeated measures: one expert made them all. Their gate
+  /// inputs and weights must be equal.
+  std::vector<int> groups;
+  /// n numbers of experts (from 0) where it is known which expert made the row, -1 where not; or empty.
+  std::vector<int> labels;
 
   Eigen::Index rows() const { return response.rows(); }
   /// Throws std::invalid_argument naming the first thing that does not fit (shapes, NaN, negative weights ...).

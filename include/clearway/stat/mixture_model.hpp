@@ -23,11 +23,14 @@ struct MixtureModel {
   /// Estimated parameters in all: gate, experts, shared variance once, noise weight.
   int degrees_of_freedom() const;
 
-  /// log p_k = log(1-eps) + log gate_k + log f_k, n x k (with noise: n x (k+1), the noise last).
+  /// log p_k = log(1-eps) + log gate_k + log f_k, n x k (with noise: n x (k+1), the noise last), row by row whatever
+  /// the groups and labels.
   Matrix joint_log_density(const Data& data) const;
-  /// Log-likelihood: sum over rows of weight * log p(y | x).
+  /// Log-likelihood: sum over rows of weight * log p(y | x). Rows of one group share their expert,
+  /// log sum_k gate_k prod_t f_k(y_t); a labelled row has but one: log gate_l + log f_l.
   double log_likelihood(const Data& data) const;
-  /// Posterior weights of the experts (and of the noise, last), rows sum to 1.
+  /// Posterior weights of the experts (and of the noise, last), rows sum to 1; equal for the rows of a group, certain
+  /// for labelled rows.
   Matrix responsibilities(const Data& data) const;
 
   /// E[y | x]: n x m (multinomial: n x c), noise component left out.

@@ -2,6 +2,7 @@
 
 #include <Eigen/Cholesky>
 #include <cmath>
+#include <unordered_map>
 
 #include "clearway/base/errors.hpp"
 
@@ -81,13 +82,22 @@ Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& strea
   draw.labels.resize(static_cast<std::size_t>(rows));
   Vector row_weights(model.expert_count());
   Vector normals(responses);
+  std::unordered_map<int, int> label_of_group;
   for (Eigen::Index t = 0; t < rows; ++t) {
+    const auto at = static_cast<std::size_t>(t);
+    const int known = inputs.labels.empty() ? -1 : inputs.labels[at];
+    const auto seen = inputs.groups.empty() ? label_of_group.end() : label_of_group.find(inputs.groups[at]);
     int label = model.expert_count();
-    if (!model.has_noise || stream.uniform() >= model.noise_weight) {
+    if (known >= 0) {
+      label = known;
+    } else if (seen != label_of_group.end()) {
+      label = seen->second;
+    } else if (!model.has_noise || stream.uniform() >= model.noise_weight) {
       row_weights = weights.row(t).transpose();
       label = static_cast<int>(stream.categorical(row_weights.data(), static_cast<std::size_t>(row_weights.size())));
     }
-    draw.labels[static_cast<std::size_t>(t)] = label;
+    draw.labels[at] = label;
+    if (!inputs.groups.empty()) label_of_group.emplace(inputs.groups[at], label);
     if (label == model.expert_count()) {
       for (Eigen::Index j = 0; j < responses; ++j) draw.response(t, j) = stream.uniform(box.low(j), box.high(j));
     } else if (responses == 1) {

@@ -26,7 +26,7 @@ struct NoiseBox {
 
 /// Draws one response per row of `inputs` (its expert_inputs, gate_inputs, trials and offset; the response is ignored).
 /// Row by row: first the expert, then the response, so that the draw of a row depends on the rows before it only
-/// through the stream. Throws std::invalid_argument when the model has a noise component and `box` does not give its
+/// through the stream. Rows of a group (repeated measures) share one drawn expert; labelled rows keep theirs. Throws std::invalid_argument when the model has a noise component and `box` does not give its
 /// range.
 Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& stream, const NoiseBox& box = {});
 

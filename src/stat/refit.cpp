@@ -1,0 +1,24 @@
+#include "refit.hpp"
+
+namespace clearway::detail {
+
+FitOptions refit_options(const MixtureModel& model, const FitOptions& base, int data_starts, std::int64_t seed) {
+  FitOptions options = base;
+  options.experts = model.expert_count();
+  options.gate = model.gate.spec();
+  options.expert = model.experts.front().spec();
+  options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
+  if (options.method == FitMethod::automatic || options.method == FitMethod::spectral) options.method = FitMethod::em;
+  options.starts = data_starts;
+  options.polished = 2;
+  options.seed = seed;
+  options.threads = 1;
+  return options;
+}
+
+NoiseBox noise_box(const MixtureModel& model, const Data& data) {
+  if (!model.has_noise) return {};
+  return {data.response.colwise().minCoeff(), data.response.colwise().maxCoeff()};
+}
+
+}  // namespace clearway::detail

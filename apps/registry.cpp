@@ -6,11 +6,13 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(make_fit_command());
   commands.push_back(make_predict_command());
+  commands.push_back(make_bootstrap_command());
+  commands.push_back(make_test_command());
+  commands.push_back(make_diagnose_command());
   commands.push_back(make_simulate_command());
   commands.push_back(make_compare_command());
   commands.push_back(make_study_gridlock_command());
   commands.push_back(make_study_acceptance_command());
-  commands.push_back(make_study_rates_command());
   commands.push_back(make_help_command());
   commands.push_back(make_generate_command());
   return commands;

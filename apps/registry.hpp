@@ -12,9 +12,11 @@ std::unique_ptr<Command> make_fit_command();
 std::unique_ptr<Command> make_predict_command();
 std::unique_ptr<Command> make_simulate_command();
 std::unique_ptr<Command> make_compare_command();
+std::unique_ptr<Command> make_bootstrap_command();
+std::unique_ptr<Command> make_test_command();
+std::unique_ptr<Command> make_diagnose_command();
 std::unique_ptr<Command> make_study_gridlock_command();
 std::unique_ptr<Command> make_study_acceptance_command();
-std::unique_ptr<Command> make_study_rates_command();
 std::unique_ptr<Command> make_help_command();
 std::unique_ptr<Command> make_generate_command();
 

@@ -14,8 +14,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kNames{"config.json",   "model.json",    "summary.txt",     "summary.json",
-                                                 "history.jsonl", "metrics.jsonl", "predictions.csv", "report.html"};
+constexpr std::array<std::string_view, 9> kNames{"config.json",     "model.json",    "summary.txt",
+                                                 "summary.json",    "history.jsonl", "metrics.jsonl",
+                                                 "predictions.csv", "report.html",   "replications.csv"};
 
 bool is_run(const fs::path& folder) {
   std::error_code none;

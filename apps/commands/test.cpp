@@ -1,0 +1,238 @@
+// clearway test: does a larger model explain the data better than chance would let it?
+#include "clearway/stat/likelihood_ratio.hpp"
+
+#include <optional>
+
+#include "../fitted_run.hpp"
+#include "../interruptible.hpp"
+#include "../registry.hpp"
+
+namespace clearway::cli {
+
+namespace {
+
+/// What the alternative changes in the null. Empty or 0: nothing.
+struct Against {
+  int experts = 0;
+  std::string gate;
+  std::string expert;
+  std::string variance;
+  std::string noise;
+  std::vector<std::string> experts_on;
+  std::vector<std::string> gate_on;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("against-experts", self.experts,
+          OptionInfo{.help = "number of experts of the alternative", .minimum = 0, .maximum = 1000, .off = "0"});
+    field("against-gate", self.gate, OptionInfo{.help = "gate of the alternative", .metavar = "GATE"});
+    field("against-expert", self.expert, OptionInfo{.help = "kind of experts of the alternative", .metavar = "EXPERT"});
+    field("against-variance", self.variance,
+          OptionInfo{.help = "own or shared noise level of the alternative", .metavar = "VARIANCE"});
+    field("against-noise", self.noise,
+          OptionInfo{.help = "extra component for outliers of the alternative", .metavar = "NOISE"});
+    field("against-experts-on", self.experts_on,
+          OptionInfo{.help = "inputs of the alternative's experts", .metavar = "TERM"});
+    field("against-gate-on", self.gate_on, OptionInfo{.help = "inputs of the alternative's gate", .metavar = "TERM"});
+  }
+
+  bool nothing() const {
+    return experts == 0 && gate.empty() && expert.empty() && variance.empty() && noise.empty() && !changes_columns();
+  }
+  bool changes_columns() const { return !experts_on.empty() || !gate_on.empty(); }
+
+  FitOptions apply(FitOptions options) const {
+    if (experts > 0) options.experts = experts;
+    if (!gate.empty()) options.gate.kind = enum_value<GateKind>("against-gate", gate);
+    if (!expert.empty()) options.expert.kind = enum_value<ExpertKind>("against-expert", expert);
+    if (!variance.empty()) options.expert.variance = enum_value<VarianceKind>("against-variance", variance);
+    if (!noise.empty()) options.noise = enum_value<NoiseKind>("against-noise", noise);
+    return options;
+  }
+  ColumnChoice apply(ColumnChoice columns) const {
+    if (!experts_on.empty()) {
+      if (gate_on.empty() && columns.gate_on.empty())
+        columns.gate_on = columns.experts_on;  // the gate keeps its inputs
+      columns.experts_on = experts_on;
+    }
+    if (!gate_on.empty()) columns.gate_on = gate_on;
+    return columns;
+  }
+};
+
+/// One of the two models.
+struct Side {
+  Design design;
+  FitOptions options;
+  std::optional<MixtureModel> start;
+
+  TestedModel tested() const { return {&design.data, options, start ? &*start : nullptr}; }
+};
+
+Json side_json(const FitResult& result) {
+  return Json{{"log_likelihood", json_number_or_null(result.log_likelihood)},
+              {"df", result.degrees_of_freedom},
+              {"bic", json_number_or_null(result.bic)},
+              {"experts", result.model.expert_count()},
+              {"reason", std::string(enum_name(result.reason))}};
+}
+
+Json to_json(const LikelihoodRatioTest& test) {
+  Json statistics = Json::array();
+  for (const double value : test.replications) statistics.push_back(json_number_or_null(value));
+  const bool simulated = !test.replications.empty();
+  return Json{{"command", "test"},
+              {"differences", test.nesting.differences},
+              {"null", side_json(test.null)},
+              {"alternative", side_json(test.alternative)},
+              {"statistic", json_number_or_null(test.statistic)},
+              {"degrees_of_freedom", test.degrees_of_freedom},
+              {"regular", test.nesting.regular},
+              {"reasons", test.nesting.reasons},
+              {"chi_square_p", json_number_or_null(test.chi_square_p)},
+              {"bootstrap_p", json_number_or_null(test.bootstrap_p)},
+              {"bootstrap_low", simulated ? json_number_or_null(test.bootstrap_interval.low) : Json(nullptr)},
+              {"bootstrap_high", simulated ? json_number_or_null(test.bootstrap_interval.high) : Json(nullptr)},
+              {"exceeding", test.exceeding},
+              {"stopped_early", test.stopped_early},
+              {"failures", test.failures},
+              {"searched_again", test.refitted},
+              {"replications", std::move(statistics)},
+              {"warnings", test.warnings}};
+}
+
+class TestCommand final : public Command {
+ public:
+  std::string_view name() const override { return "test"; }
+  std::string_view summary() const override { return "test a model against a larger one that contains it"; }
+  std::string_view examples() const override {
+    return "clearway test small/ big/ data.csv\n"
+           "clearway test run/ data.csv --against-experts 3\n"
+           "clearway test data.csv --target y --experts 2 --gate constant --against-gate softmax\n"
+           "clearway test data.csv --target y --experts 2 --against-experts-on x1,x2,x3 --experts-on x1,x2\n";
+  }
+  std::string_view description() const override {
+    return "A likelihood-ratio test. The null is a fitted run, or a table with the options of clearway fit; the "
+           "alternative is a second run, or the null with what the --against options change. It must contain the "
+           "null.\n\n"
+           "The statistic is twice the difference of the log-likelihoods. Where the usual theory holds (inputs added, "
+           "a gate added, separate noise levels), a p-value from chi-square is given. It does not hold for the number "
+           "of experts, nor on a boundary; then the answer says so. In all cases data sets are drawn from the null "
+           "model, both models are fitted to each, and the p-value is the share of statistics at least as large, with "
+           "a 95 % interval for the error of this simulation. It stops early when --stop-after statistics were at "
+           "least as large.\n\n"
+           "Both models are fitted again to the table before they are compared (a run is the start).\n";
+  }
+
+  void options(OptionList& list) override {
+    list.argument("null", first_, "run folder of the null, or a table; - reads standard input");
+    list.argument("alternative", second_, "run folder of the alternative; with one run: the table", false);
+    list.argument("data.csv", third_, "with two runs: the table", false);
+    list.group("Alternative");
+    list.add(against_);
+    list.group("Simulation");
+    list.add(test_);
+    list.group("Columns");
+    list.add(columns_);
+    list.group("Model");
+    list.add(fit_);
+    list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
+                            "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
+                            "gate-ridge", "separation-ridge"});
+    list.group("Table");
+    list.add(csv_);
+  }
+
+  ExitCode run(Context& context) override {
+    Side null, alternative;
+    if (second_.empty())
+      from_table(null, alternative);
+    else if (third_.empty())
+      from_run(null, alternative);
+    else
+      from_two_runs(null, alternative);
+    for (Side* side : {&null, &alternative}) {
+      side->options.seed = context.common.seed;
+      side->options.threads = context.common.threads;
+    }
+    for (const std::string& note : null.design.notes) context.console.note(note);
+    const auto stop = stop_after_interrupt(context.console);
+    LikelihoodRatioTest test;
+    {
+      const auto progress = quiet_progress(context.console);
+      test = likelihood_ratio_test(null.tested(), alternative.tested(), test_, progress, stop);
+    }
+    if (context.common.json)
+      context.console.print(json_text(to_json(test)));
+    else
+      context.console.print(likelihood_ratio_text(test, context.table_digits()));
+    if (test.interrupted) return ExitCode::interrupted;
+    const bool converged = test.null.converged && test.alternative.converged;
+    if (!converged) context.console.warn("a fit did not converge");
+    return converged ? ExitCode::success : ExitCode::not_converged;
+  }
+
+ private:
+  void need_alternative() const {
+    if (against_.nothing())
+      user_error("test needs an alternative: a second run folder, or what it changes (--against-experts 3 ...)");
+  }
+
+  void from_table(Side& null, Side& alternative) const {
+    need_alternative();
+    Table table = read_csv(first_, csv_);
+    null.options = fit_;
+    alternative.options = against_.apply(fit_);
+    null.design = make_design(table, columns_, null.options.expert.kind, null.options.gate.kind);
+    alternative.design = make_design(std::move(table), against_.apply(columns_), alternative.options.expert.kind,
+                                     alternative.options.gate.kind);
+  }
+
+  void from_run(Side& null, Side& alternative) const {
+    need_alternative();
+    const FittedRun run = load_fitted_run(first_);
+    Table table = read_csv(second_, csv_);
+    null.options = run.options;
+    null.start = run.saved.model;
+    alternative.options = against_.apply(run.options);
+    null.design = design_with_response(run.saved.recipe, table, columns_.missing, "a test");
+    if (against_.changes_columns()) {
+      ColumnChoice columns = against_.apply(columns_of(run, first_));
+      columns.missing = columns_.missing;
+      alternative.design =
+          make_design(std::move(table), columns, alternative.options.expert.kind, alternative.options.gate.kind);
+    } else {
+      DesignRecipe recipe = run.saved.recipe;
+      recipe.expert = alternative.options.expert.kind;
+      alternative.design = design_with_response(recipe, std::move(table), columns_.missing, "a test");
+    }
+  }
+
+  void from_two_runs(Side& null, Side& alternative) const {
+    if (!against_.nothing()) user_error("two runs are compared as they are: leave the --against options out");
+    Table table = read_csv(third_, csv_);
+    const auto fill = [&](Side& side, const std::string& path, Table own) {
+      const FittedRun run = load_fitted_run(path);
+      side.options = run.options;
+      side.start = run.saved.model;
+      side.design = design_with_response(run.saved.recipe, std::move(own), columns_.missing, "a test");
+    };
+    fill(null, first_, table);
+    fill(alternative, second_, std::move(table));
+  }
+
+  std::string first_, second_, third_;
+  Against against_;
+  LikelihoodRatioOptions test_;
+  ColumnChoice columns_;
+  FitOptions fit_;
+  CsvOptions csv_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_test_command() {
+  return std::make_unique<TestCommand>();
+}
+
+}  // namespace clearway::cli

@@ -1,0 +1,82 @@
+#include "fitted_run.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "clearway/base/errors.hpp"
+
+namespace clearway::cli {
+
+namespace {
+
+/// The options of a struct among the keys of a config file that holds those of others too.
+template <class Options>
+void read_own_options(const Json& config, Options& options, const std::string& where) {
+  Json own = Json::object();
+  Options::visit(options, [&](std::string_view name, const auto&, const OptionInfo&) {
+    const std::string key = snake_case(name);
+    if (const auto found = config.find(key); found != config.end()) own[key] = *found;
+  });
+  options_from_json(own, options, where);
+}
+
+}  // namespace
+
+FittedRun load_fitted_run(const std::string& path) {
+  FittedRun run;
+  if (std::filesystem::is_regular_file(path)) {
+    run.saved = model_from_json(read_json(path), path);
+  } else {
+    run.folder = RunFolder::open(path);
+    run.saved = model_from_json(run.folder->read_json("model.json"), run.folder->file("model.json"));
+    if (run.folder->has("config.json")) {
+      run.config = run.folder->read_json("config.json");
+      read_own_options(*run.config, run.options, run.folder->file("config.json"));
+    }
+  }
+  const MixtureModel& model = run.saved.model;
+  run.options.experts = model.expert_count();
+  run.options.gate = model.gate.spec();
+  run.options.expert = model.experts.front().spec();
+  run.options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
+  return run;
+}
+
+ColumnChoice columns_of(const FittedRun& run, const std::string& path) {
+  if (!run.config) user_error("{}: there is no config.json that says which columns the model was fitted to", path);
+  ColumnChoice columns;
+  read_own_options(*run.config, columns, run.folder->file("config.json"));
+  return columns;
+}
+
+ModelNames names_of(const Design& design) {
+  ModelNames names;
+  names.responses = design.recipe.target;
+  if (design.recipe.expert == ExpertKind::multinomial) names.classes = design.response_names;
+  names.expert_inputs = design.expert_names;
+  names.gate_inputs = design.gate_names;
+  return names;
+}
+
+Design design_with_response(const DesignRecipe& recipe, Table table, MissingPolicy missing, const char* what) {
+  const std::string source = table.source;
+  for (const std::string& target : recipe.target)
+    if (!table.has_column(target)) user_error("{}: {} needs the response '{}' in the table", source, what, target);
+  return apply_recipe(recipe, std::move(table), missing);
+}
+
+std::vector<int> category_numbers(const Table& table, const std::string& column, const std::vector<std::size_t>& rows) {
+  const Column& cells = table.column(column);
+  std::map<double, int> seen;
+  std::vector<int> numbers;
+  for (const std::size_t row : rows) {
+    if (cells.is_text ? cells.codes[row] < 0 : std::isnan(cells.numbers[row]))
+      user_error("{}: a cell that names a cluster is missing", table.place(row, cells));
+    const double cell = cells.is_text ? cells.codes[row] : cells.numbers[row];
+    numbers.push_back(seen.try_emplace(cell, static_cast<int>(seen.size())).first->second);
+  }
+  return numbers;
+}
+
+}  // namespace clearway::cli

@@ -1,0 +1,87 @@
+// clearway bootstrap, test and diagnose as users meet them.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+
+namespace clearway::golden {
+namespace {
+
+using nlohmann::json;
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+class Resampling : public testing::Test {
+ protected:
+  void SetUp() override {
+    place_.write("data.csv", two_experts_csv(150));
+    ASSERT_EQ(place_.run("fit data.csv --target y --experts-on x1 --experts 2 --out run --quiet").code, 0);
+  }
+  Workplace place_;
+};
+
+TEST_F(Resampling, BootstrapPrintsAndKeepsReplications) {
+  const Outcome outcome = place_.run(
+      "bootstrap run data.csv --replications 5 --data-starts 1 --json --predict data.csv "
+      "--predictions-out bands.csv");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  EXPECT_EQ(result["used"], 5);
+  EXPECT_EQ(result["values"][0]["part"], "expert 1");
+  EXPECT_GT(result["values"][0]["standard_error"], 0);
+  EXPECT_EQ(result["predictions"].size(), 150U);
+  EXPECT_EQ(first_line(place_.read("run/replications.csv")),
+            "replication,used,converged,degenerate,separated,ambiguous,agreement,log_likelihood,"
+            "expert 1: (intercept),expert 1: x1,expert 1: sigma,expert 2: (intercept),expert 2: x1,expert 2: sigma,"
+            "gate 1: (intercept),gate 1: x1");
+  EXPECT_EQ(first_line(place_.read("bands.csv")), "mean,standard_error,low,high");
+  const Outcome again = place_.run("bootstrap run data.csv --replications 5");
+  EXPECT_EQ(again.code, 2);
+  EXPECT_NE(again.err.find("replications.csv is there already; --force replaces it"), std::string::npos);
+  EXPECT_EQ(place_.run("bootstrap run data.csv --replications 5 --kind parametric --cluster x2 --force").code, 2);
+}
+
+TEST_F(Resampling, TestTakesATableARunOrTwoRuns) {
+  ASSERT_EQ(place_.run("fit data.csv --target y --experts-on x1 --experts 1 --out one --quiet").code, 0);
+  const json two_runs = json::parse(place_.run("test one run data.csv --replications 4 --data-starts 1 --json").out);
+  EXPECT_EQ(two_runs["differences"][0], "1 against 2 experts");
+  EXPECT_TRUE(two_runs["chi_square_p"].is_null());
+  EXPECT_EQ(two_runs["bootstrap_p"], 0.2);  // none of 4 was as large
+  const json one_run = json::parse(place_.run("test one data.csv --against-experts 2 --replications 0 --json").out);
+  EXPECT_NEAR(one_run["statistic"], two_runs["statistic"], 1e-6);
+  const json table = json::parse(place_
+                                     .run("test data.csv --target y --experts-on x1 --experts 2 --against-experts-on "
+                                          "x1,x2 --replications 0 --json")
+                                     .out);
+  EXPECT_EQ(table["degrees_of_freedom"], 2);  // one more slope per expert; the gate keeps its inputs
+  EXPECT_TRUE(table["regular"]);
+  EXPECT_EQ(place_.run("test run data.csv").code, 2);
+  EXPECT_EQ(place_.run("test run one data.csv").code, 2);
+  EXPECT_NE(place_.run("test run data.csv --against-gate sofmax").err.find("did you mean 'softmax'?"),
+            std::string::npos);
+}
+
+TEST_F(Resampling, DiagnoseWritesOneRowPerRow) {
+  const Outcome outcome = place_.run("diagnose run data.csv --out rows.csv --map-starts 2 --top 1");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("(monotone)"), std::string::npos);
+  EXPECT_NE(outcome.out.find("0 rows that no expert explains."), std::string::npos);
+  const std::string rows = place_.read("rows.csv");
+  EXPECT_EQ(first_line(rows),
+            "row,mean,residual,pit,log_density,expert,responsibility,entropy,tail,leverage,cook_parameters,"
+            "cook_predictions,likelihood_displacement");
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 151);
+  const json result = json::parse(place_.run("diagnose run data.csv --map-starts 0 --json").out);
+  EXPECT_LT(result["optimum"]["mean_score"], 1e-6);
+  EXPECT_EQ(result["most_influential"].size(), 5U);
+  const Outcome blind = place_.run("diagnose run -", "x1,x2\n1,2\n");
+  EXPECT_EQ(blind.code, 2);
+  EXPECT_NE(blind.err.find("needs the response 'y'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace clearway::golden

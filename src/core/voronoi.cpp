@@ -113,7 +113,7 @@ VoronoiLoss voronoi_loss(const MixingMeasure& fitted, const MixingMeasure& truth
 }
 
 VoronoiLoss voronoi_loss_up_to_translation(const MixingMeasure& fitted, const MixingMeasure& truth,
-                                           const VoronoiExponentRule& rule) {
+                                           const VoronoiExponentRule& rule, GateTranslation translation) {
   check_pair(fitted, truth);
   const auto log_total = [](const Vector& b) {
     return b.maxCoeff() + std::log((b.array() - b.maxCoeff()).exp().sum());
@@ -123,10 +123,15 @@ VoronoiLoss voronoi_loss_up_to_translation(const MixingMeasure& fitted, const Mi
   best.total = std::numeric_limits<double>::infinity();
   for (int i = 0; i < fitted.size(); ++i)
     for (int j = 0; j < truth.size(); ++j) {
-      const Vector t1 = truth.gate_slopes.row(j) - fitted.gate_slopes.row(i);
+      Vector t1 = Vector::Zero(truth.gate_slopes.cols());
+      if (translation == GateTranslation::intercepts_and_slopes)
+        t1 = truth.gate_slopes.row(j) - fitted.gate_slopes.row(i);
       for (const double t0 : {equal_totals, truth.gate_intercepts(j) - fitted.gate_intercepts(i)}) {
         VoronoiLoss loss = voronoi_loss(translated(fitted, t0, t1), truth, rule);
-        if (loss.total < best.total) best = std::move(loss);
+        if (!(loss.total < best.total)) continue;
+        best = std::move(loss);
+        best.intercept_shift = t0;
+        best.slope_shift = t1;
       }
     }
   return best;

@@ -116,6 +116,21 @@ void AtomicFile::commit(bool sync) {
   temporary_.clear();
 }
 
+AppendingFile::AppendingFile(std::string path)
+    : path_(std::move(path)), descriptor_(open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0) world_error("{}: cannot be opened for writing: {}", path_, std::strerror(errno));
+}
+
+AppendingFile::~AppendingFile() {
+  close(descriptor_);
+}
+
+void AppendingFile::write(std::string_view bytes) {
+  const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+  if (written == static_cast<ssize_t>(bytes.size())) return;
+  world_error("{}: cannot be written: {}", path_, written < 0 ? std::strerror(errno) : "the disk is full");
+}
+
 void write_file(const std::string& path, std::string_view bytes, bool sync) {
   AtomicFile file(path);
   file.write(bytes);

@@ -1,6 +1,7 @@
 // Experts and gates as rows of coefficients that can be compared one by one.
 #pragma once
 
+#include "clearway/core/mixing_measure.hpp"
 #include "clearway/stat/compare.hpp"
 
 namespace clearway {
@@ -19,6 +20,10 @@ GateBlocks gate_blocks(const Gate& gate);
 Matrix mean_coefficients(const std::vector<Expert>& experts);
 /// The same without intercepts: k x (p - number of means).
 Matrix regressors(const std::vector<Expert>& experts);
+
+/// A model as a mixing measure. Expert intercepts beyond the first (several responses, classes) follow the slopes.
+/// Variances are those of experts with a noise level.
+MixingMeasure mixing_measure(const MixtureModel& model);
 
 /// Fills cells and losses of `result`.
 void compare_voronoi(const MixtureModel& fitted, const MixtureModel& truth, Comparison& result);

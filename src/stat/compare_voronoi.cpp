@@ -5,7 +5,6 @@
 #include "compare_atoms.hpp"
 
 namespace clearway {
-namespace {
 
 MixingMeasure mixing_measure(const MixtureModel& model) {
   MixingMeasure measure;
@@ -13,7 +12,12 @@ MixingMeasure mixing_measure(const MixtureModel& model) {
   const Matrix coefficients = mean_coefficients(model.experts);
   measure.gate_intercepts = gate.intercepts.col(0);
   measure.gate_slopes = gate.slopes;
-  measure.expert_slopes = regressors(model.experts);
+  const Matrix slopes = regressors(model.experts);
+  const Eigen::Index intercepts = coefficients.cols() - slopes.cols();
+  measure.expert_slopes.resize(slopes.rows(), coefficients.cols() - 1);
+  measure.expert_slopes.leftCols(slopes.cols()) = slopes;
+  for (Eigen::Index j = 1; j < intercepts; ++j)
+    measure.expert_slopes.col(slopes.cols() + j - 1) = coefficients.col(j * (coefficients.cols() / intercepts));
   measure.expert_intercepts = coefficients.col(0);
   if (model.experts.front().has_sigma()) {
     measure.variances.resize(model.expert_count());
@@ -24,6 +28,8 @@ MixingMeasure mixing_measure(const MixtureModel& model) {
   }
   return measure;
 }
+
+namespace {
 
 // From four atoms on only a lower bound of the exponents is known (7, and half of it): good enough to find the least loss
 // over translations, not to report one.
@@ -65,7 +71,8 @@ void compare_voronoi(const MixtureModel& fitted, const MixtureModel& truth, Comp
   const MixingMeasure ours = mixing_measure(fitted);
   const MixingMeasure theirs = mixing_measure(truth);
   const auto loss = [&](const VoronoiExponentRule& rule) {
-    return softmax ? voronoi_loss_up_to_translation(ours, theirs, rule) : voronoi_loss(ours, theirs, rule);
+    return voronoi_loss_up_to_translation(
+        ours, theirs, rule, softmax ? GateTranslation::intercepts_and_slopes : GateTranslation::intercepts);
   };
   const VoronoiLoss first = loss(first_order());
   result.voronoi_exact = first.total;

@@ -57,6 +57,21 @@ TEST(VoronoiLoss, ExactCellsCountFirstPowers) {
   EXPECT_NEAR(loss.total, 0.1 + 0.036 + 0.04, kTight);
 }
 
+// A Laplace gate: intercepts may move together, centres may not.
+TEST(VoronoiLoss, TranslationOfInterceptsLeavesSlopesAlone) {
+  const Vector shift = Vector::Constant(1, 0.4);
+  const VoronoiLoss moved =
+      voronoi_loss_up_to_translation(translated(truth(), 1.3, Vector::Zero(1)), truth(),
+                                     strongly_identifiable_exponents(), GateTranslation::intercepts);
+  EXPECT_NEAR(moved.total, 0, kTight);
+  EXPECT_NEAR(moved.intercept_shift, -1.3, kTight);
+  const MixingMeasure other = translated(truth(), 0.0, shift);
+  EXPECT_NEAR(
+      voronoi_loss_up_to_translation(other, truth(), strongly_identifiable_exponents(), GateTranslation::intercepts)
+          .total,
+      0.4 * (0.5 + 1.0), kTight);
+}
+
 TEST(VoronoiLoss, OverSpecifiedCellsCountThePowersOfTheModel) {
   MixingMeasure fitted = split(truth(), {0, 1, 1}, {1, 0.5, 0.5});
   const double t = 0.1;

@@ -77,6 +77,34 @@ TEST(Study, TheExactRowsOfTheAcceptanceTableAreMet) {
   EXPECT_EQ(place.run("study acceptance --checks 19").code, 2);
 }
 
+// Stopped after three fits (and in the middle of a line), started again: the same bytes as in one go.
+TEST(Study, RatesGoOnWhereTheyStopped) {
+  const Workplace place;
+  const std::string line =
+      "study rates --preset softmax-gauss --rows 100,200 --trials 2 --starts 1 --resamples 20 --out ";
+  const Outcome whole = place.run(line + "whole");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_NE(whole.out.find("\n3 fitted experts\n"), std::string::npos);
+  ASSERT_EQ(place.run(line + "parts").code, 0);
+  const std::string table = place.read("whole/trials.csv");
+  std::size_t end = 0;
+  for (int i = 0; i < 4; ++i) end = table.find('\n', end) + 1;
+  place.write("parts/trials.csv", table.substr(0, end + 30));
+  const Outcome resumed = place.run(line + "parts --threads 2");
+  EXPECT_EQ(resumed.code, 0);
+  EXPECT_EQ(resumed.err, "3 fits are there already; going on\n");
+  EXPECT_EQ(resumed.out, whole.out);
+  for (const char* file : {"/trials.csv", "/summary.json"})
+    EXPECT_EQ(place.read(std::string("parts") + file), place.read(std::string("whole") + file)) << file;
+  const Outcome other = place.run(line + "parts --trials 3");
+  EXPECT_EQ(other.code, 2);
+  EXPECT_EQ(
+      other.err,
+      "clearway study rates: parts: the folder holds a run with other options: trials is 2 there and 3 here; choose "
+      "another folder, or replace it with --force\n");
+  EXPECT_EQ(place.run(line + "parts --trials 3 --force").code, 0);
+}
+
 TEST(Study, EachStudyIsACommandOfItsOwn) {
   const Workplace place;
   const Outcome wrong = place.run("study gridlok");

@@ -51,10 +51,12 @@ std::vector<int> voronoi_cells(const MixingMeasure& fitted, const MixingMeasure&
 /// D and its three sums.
 struct VoronoiLoss {
   double total = 0;
-  double weight_part = 0;  ///< first sum: weights of the cells
-  double exact_part = 0;   ///< second sum: cells with one fitted atom
-  double over_part = 0;    ///< third sum: cells with several
-  std::vector<int> cells;  ///< voronoi_cells()
+  double weight_part = 0;      ///< first sum: weights of the cells
+  double exact_part = 0;       ///< second sum: cells with one fitted atom
+  double over_part = 0;        ///< third sum: cells with several
+  std::vector<int> cells;      ///< voronoi_cells()
+  double intercept_shift = 0;  ///< t0 that was added to every gate intercept of the fit
+  Vector slope_shift = {};     ///< t1 that was added to every gate slope; empty: none
 };
 
 /// D(G, G*) as above, for gates as they stand (softmax: set the same expert's gate row to 0 in both first, or use the
@@ -62,10 +64,14 @@ struct VoronoiLoss {
 VoronoiLoss voronoi_loss(const MixingMeasure& fitted, const MixingMeasure& truth, const VoronoiExponentRule& rule,
                          AtomWeight weight = AtomWeight::exponential);
 
+/// What may be added to all gate rows without changing a weight: softmax intercepts and slopes, Laplace intercepts only.
+enum class GateTranslation { intercepts, intercepts_and_slopes };
+
 /// The least D over translations (t0, t1) of the fitted gate among those that make one fitted gate slope equal to a
 /// true one, with t0 either from the same pair or from equal total weights: an upper bound on the infimum over all
-/// translations that is 0 when the infimum is 0. Exponential weights (softmax gate).
+/// translations that is 0 when the infimum is 0. With GateTranslation::intercepts t1 is 0. Exponential weights.
 VoronoiLoss voronoi_loss_up_to_translation(const MixingMeasure& fitted, const MixingMeasure& truth,
-                                           const VoronoiExponentRule& rule);
+                                           const VoronoiExponentRule& rule,
+                                           GateTranslation translation = GateTranslation::intercepts_and_slopes);
 
 }  // namespace clearway

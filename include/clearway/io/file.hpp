@@ -38,6 +38,23 @@ class AtomicFile {
   std::FILE* file_ = nullptr;
 };
 
+/// A file that grows: every write() goes to its end whole, by one call of the system, so that a reader, or a program that
+/// starts again after a crash, finds whole entries and at most one torn one at the end.
+class AppendingFile {
+ public:
+  /// Opens the file, or makes an empty one. Throws std::runtime_error naming it when that fails.
+  explicit AppendingFile(std::string path);
+  ~AppendingFile();
+  AppendingFile(const AppendingFile&) = delete;
+  AppendingFile& operator=(const AppendingFile&) = delete;
+
+  void write(std::string_view bytes);
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
 /// Writes a whole file by AtomicFile.
 void write_file(const std::string& path, std::string_view bytes, bool sync = false);
 

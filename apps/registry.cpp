@@ -9,6 +9,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_bootstrap_command());
   commands.push_back(make_test_command());
   commands.push_back(make_diagnose_command());
+  commands.push_back(make_select_command());
   commands.push_back(make_simulate_command());
   commands.push_back(make_compare_command());
   commands.push_back(make_study_gridlock_command());

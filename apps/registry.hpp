@@ -10,6 +10,7 @@ namespace clearway::cli {
 
 std::unique_ptr<Command> make_fit_command();
 std::unique_ptr<Command> make_predict_command();
+std::unique_ptr<Command> make_select_command();
 std::unique_ptr<Command> make_simulate_command();
 std::unique_ptr<Command> make_compare_command();
 std::unique_ptr<Command> make_bootstrap_command();

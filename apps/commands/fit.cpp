@@ -9,6 +9,7 @@
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/design.hpp"
+#include "clearway/stat/formula.hpp"
 
 namespace clearway::cli {
 
@@ -79,6 +80,7 @@ class FitCommand final : public Command {
   void options(OptionList& list) override {
     list.argument("data.csv", path_, "the table; - reads standard input");
     list.group("Columns");
+    list.add(formula_);
     list.add(columns_);
     list.group("Model");
     list.add(fit_);
@@ -96,7 +98,9 @@ class FitCommand final : public Command {
     if (!output_.out.empty()) folder.emplace(output_.out, output_.force);
     const auto progress = context.console.progress();
     progress(0.0, "reading");
-    const Design design = make_design(read_csv(path_, csv_), columns_, fit_.expert.kind, fit_.gate.kind);
+    Table table = read_csv(path_, csv_);
+    formula_.apply(table, columns_);
+    const Design design = make_design(std::move(table), columns_, fit_.expert.kind, fit_.gate.kind);
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitResult result = clearway::fit(design.data, fit_, nullptr, progress);
@@ -140,6 +144,7 @@ class FitCommand final : public Command {
   }
 
   std::string path_;
+  FormulaOption formula_;
   ColumnChoice columns_;
   FitOptions fit_;
   CsvOptions csv_;

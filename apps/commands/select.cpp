@@ -1,0 +1,190 @@
+// clearway select: how many experts, which gate, which kind of expert; one recommendation with its reason.
+#include "clearway/stat/selection.hpp"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "../model_json.hpp"
+#include "../registry.hpp"
+#include "../selection_json.hpp"
+#include "build_information.hpp"
+#include "clearway/io/csv.hpp"
+#include "clearway/io/run_folder.hpp"
+#include "clearway/stat/formula.hpp"
+
+namespace clearway::cli {
+
+namespace {
+
+struct SelectOutput {
+  std::string out;
+  bool force = false;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
+    field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
+  }
+};
+
+/// The column choice for one kind of gate and expert: kinds without inputs take none, whatever the others take.
+ColumnChoice choice_for(ColumnChoice choice, ExpertKind expert, GateKind gate) {
+  if (gate == GateKind::constant || gate == GateKind::equal)
+    choice.gate_on.clear();
+  else if (choice.gate_on.empty())
+    choice.gate_on = choice.experts_on;
+  if (expert == ExpertKind::constant) choice.experts_on.clear();
+  return choice;
+}
+
+ModelNames names_of(const Design& design) {
+  ModelNames names;
+  names.responses = design.recipe.target;
+  if (design.recipe.expert == ExpertKind::multinomial) names.classes = design.response_names;
+  names.expert_inputs = design.expert_names;
+  names.gate_inputs = design.gate_names;
+  return names;
+}
+
+/// The families that the options name and the designs they see.
+struct Candidates {
+  std::map<std::pair<ExpertKind, GateKind>, Design> designs;
+  std::vector<CandidateFamily> families;
+
+  const Design& design_of(const CandidateFamily& family) const {
+    return designs.at({family.expert.kind, family.gate.kind});
+  }
+};
+
+Candidates make_candidates(const Table& table, const ColumnChoice& columns, const SelectionOptions& options) {
+  Candidates all;
+  for (const std::string& family : options.families)
+    for (const std::string& gate_name : options.gates) {
+      CandidateFamily one{options.fit.gate, options.fit.expert, nullptr};
+      one.expert.kind = enum_value<ExpertKind>("expert", family);
+      one.gate.kind = enum_value<GateKind>("gate", gate_name);
+      const auto [at, fresh] = all.designs.try_emplace({one.expert.kind, one.gate.kind});
+      if (!fresh) user_error("gate and expert: {} {} is listed twice", gate_name, family);
+      at->second =
+          make_design(table, choice_for(columns, one.expert.kind, one.gate.kind), one.expert.kind, one.gate.kind);
+      if (at->second.dropped != all.designs.begin()->second.dropped)
+        user_error(
+            "candidates would see different rows, because cells are missing in columns that not all of them use; name "
+            "the same inputs for all, or leave the column out with --exclude");
+      one.data = &at->second.data;
+      all.families.push_back(one);
+    }
+  return all;
+}
+
+class SelectCommand final : public Command {
+ public:
+  std::string_view name() const override { return "select"; }
+  std::string_view summary() const override { return "choose the number of experts, the gate and the kind of expert"; }
+  std::string_view examples() const override {
+    return "clearway select data.csv --target y --experts 1:8\n"
+           "clearway select data.csv --formula \"y ~ x1 + log(x2) | z\" --gate softmax,constant --out run/\n"
+           "clearway select visits.csv --target visits --expert poisson --criterion log-score --folds 10\n";
+  }
+  std::string_view description() const override {
+    return "Fits every number of experts with every gate and kind of expert asked for, exchanges starts along the\n"
+           "number of experts (split one, merge two), and prints a path table: log-likelihood, AIC, AICc, BIC, SABIC,\n"
+           "ICL (smaller is better, as in R), cross-validated log-likelihood, RMSE and CRPS with standard errors,\n"
+           "slope heuristics and the dendrogram of mixing measures, the winner of each marked *. Below it one\n"
+           "recommendation with its reason: by BIC unless --criterion says otherwise, with what the other criteria "
+           "say.\n"
+           "\n"
+           "Candidates that did not converge, sit at a spike of the likelihood, or have an expert with fewer rows "
+           "than\n"
+           "coefficients are set aside, with the reason.\n"
+           "\n"
+           "With --out the run folder holds the recommended model as clearway fit would write it (model.json,\n"
+           "summary.txt, history.jsonl), summary.json (what --json prints), config.json and path.csv, the table.\n"
+           "Results do not depend on the number of threads.\n";
+  }
+
+  void options(OptionList& list) override {
+    list.argument("data.csv", path_, "the table; - reads standard input");
+    list.group("Columns");
+    list.add(formula_);
+    list.add(columns_);
+    list.group("Candidates");
+    list.add(options_);
+    list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
+                            "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
+                            "gate-ridge", "separation-ridge"});
+    list.group("Table");
+    list.add(csv_);
+    list.group("Output");
+    list.add(output_);
+  }
+
+  ExitCode run(Context& context) override {
+    std::optional<RunFolder> folder;
+    const auto progress = context.console.progress();
+    progress(0.0, "reading");
+    const Table table = read_csv(path_, csv_);
+    formula_.apply(table, columns_);
+    const Candidates candidates = make_candidates(table, columns_, options_);
+    const Design& first = candidates.design_of(candidates.families.front());
+    for (const std::string& note : first.notes) context.console.note(note);
+    for (const std::string& warning : first.warnings) context.console.warn(warning);
+    if (!output_.out.empty()) folder = RunFolder::create(output_.out, output_.force);
+    const SelectionResult result = select_model(candidates.families, options_, progress);
+    report(context, candidates, result, folder);
+    if (result.recommended) return ExitCode::success;
+    context.console.warn("no candidate can be recommended");
+    return ExitCode::not_converged;
+  }
+
+ private:
+  void report(const Context& context, const Candidates& candidates, const SelectionResult& result,
+              const std::optional<RunFolder>& folder) const {
+    std::string text = selection_text(result, context.table_digits());
+    Json summary = {
+        {"clearway", std::string(kVersion)}, {"command", "select"}, {"data", path_}, {"seed", options_.fit.seed}};
+    summary.update(selection_json(result));
+    if (result.recommended) {
+      const Candidate& winner = result.candidates[*result.recommended];
+      const Design& design = candidates.design_of(result.families[winner.family]);
+      const ModelNames names = names_of(design);
+      const Allocation counts = allocation(winner.fit.model, design.data);
+      const SummaryOptions layout{.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes};
+      text += "\n" + full_summary(winner.fit, names, layout);
+      summary["model"] = summary_json(winner.fit, names, counts);
+      if (folder) {
+        folder->write_json("model.json", model_to_json(winner.fit.model, design.recipe));
+        folder->write("history.jsonl", history_lines(winner.fit));
+      }
+    }
+    if (folder) {
+      Json config = {{"clearway", std::string(kVersion)}, {"command", "select"}};
+      config.update(context.options.json());
+      for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
+      folder->write_json("config.json", config);
+      folder->write("summary.txt", text);
+      folder->write_json("summary.json", summary);
+      write_file((std::filesystem::path(folder->path()) / "path.csv").string(), selection_csv(result));
+    }
+    if (context.common.json)
+      context.console.print(json_text(summary));
+    else if (!context.console.quiet())
+      context.console.print(text);
+  }
+
+  std::string path_;
+  FormulaOption formula_;
+  ColumnChoice columns_;
+  SelectionOptions options_;
+  CsvOptions csv_;
+  SelectOutput output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_select_command() {
+  return std::make_unique<SelectCommand>();
+}
+
+}  // namespace clearway::cli

@@ -1,0 +1,13 @@
+// The result of a selection as the JSON object that `clearway select --json` prints. docs/selection.md gives the schema.
+#pragma once
+
+#include "clearway/io/json.hpp"
+#include "clearway/stat/selection.hpp"
+#include "summary_json.hpp"
+
+namespace clearway::cli {
+
+/// Candidates with their criteria, the choice of every criterion, the recommendation and its reasons, the dendrogram.
+Json selection_json(const SelectionResult& result);
+
+}  // namespace clearway::cli

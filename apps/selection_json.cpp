@@ -72,4 +72,20 @@ Json selection_json(const SelectionResult& result) {
   return json;
 }
 
+Json penalised_json(const PenalisedPath& path) {
+  Json json = {{"experts", path.experts},        {"penalty", std::string(enum_name(path.penalty.kind))},
+               {"refitted", path.penalty.relax}, {"unpenalised_bic", json_number_or_null(path.unpenalised.bic)},
+               {"chosen", path.chosen},          {"points", Json::array()}};
+  for (const PenalisedPoint& point : path.points)
+    json["points"].push_back({{"strength", point.strength},
+                              {"log_likelihood", json_number_or_null(point.log_likelihood)},
+                              {"degrees_of_freedom", point.degrees_of_freedom},
+                              {"bic", json_number_or_null(point.criteria.bic)},
+                              {"log_score", estimate(point.log_score)},
+                              {"expert_support", point.expert_support},
+                              {"gate_support", point.gate_support},
+                              {"converged", point.converged}});
+  return json;
+}
+
 }  // namespace clearway::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "clearway/io/json.hpp"
+#include "clearway/stat/penalised.hpp"
 #include "clearway/stat/selection.hpp"
 #include "summary_json.hpp"
 
@@ -9,5 +10,8 @@ namespace clearway::cli {
 
 /// Candidates with their criteria, the choice of every criterion, the recommendation and its reasons, the dendrogram.
 Json selection_json(const SelectionResult& result);
+
+/// One path of penalties: every strength with what is left and its criteria.
+Json penalised_json(const PenalisedPath& path);
 
 }  // namespace clearway::cli

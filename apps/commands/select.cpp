@@ -1,6 +1,7 @@
 // clearway select: how many experts, which gate, which kind of expert; one recommendation with its reason.
 #include "clearway/stat/selection.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/formula.hpp"
+#include "clearway/stat/penalised.hpp"
 
 namespace clearway::cli {
 
@@ -85,6 +87,7 @@ class SelectCommand final : public Command {
   std::string_view examples() const override {
     return "clearway select data.csv --target y --experts 1:8\n"
            "clearway select data.csv --formula \"y ~ x1 + log(x2) | z\" --gate softmax,constant --out run/\n"
+           "clearway select data.csv --target y --experts 2:4 --penalty lasso\n"
            "clearway select visits.csv --target visits --expert poisson --criterion log-score --folds 10\n";
   }
   std::string_view description() const override {
@@ -98,6 +101,12 @@ class SelectCommand final : public Command {
            "Candidates that did not converge, sit at a spike of the likelihood, or have an expert with fewer rows "
            "than\n"
            "coefficients are set aside, with the reason.\n"
+           "\n"
+           "--penalty lasso or elastic-net chooses inputs: for every number of experts a path of strengths on the "
+           "slopes\n"
+           "of gate and experts, the strength by BIC (or by cross-validation with --criterion log-score), and the "
+           "slopes\n"
+           "that are left estimated again without it.\n"
            "\n"
            "With --out the run folder holds the recommended model as clearway fit would write it (model.json,\n"
            "summary.txt, history.jsonl), summary.json (what --json prints), config.json and path.csv, the table.\n"
@@ -114,6 +123,8 @@ class SelectCommand final : public Command {
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge"});
+    list.group("Penalty");
+    list.add(penalty_);
     list.group("Table");
     list.add(csv_);
     list.group("Output");
@@ -131,6 +142,7 @@ class SelectCommand final : public Command {
     for (const std::string& note : first.notes) context.console.note(note);
     for (const std::string& warning : first.warnings) context.console.warn(warning);
     if (!output_.out.empty()) folder = RunFolder::create(output_.out, output_.force);
+    if (penalty_.kind != PenaltyKind::none) return run_penalised(context, candidates, folder);
     const SelectionResult result = select_model(candidates.families, options_, progress);
     report(context, candidates, result, folder);
     if (result.recommended) return ExitCode::success;
@@ -139,6 +151,78 @@ class SelectCommand final : public Command {
   }
 
  private:
+  // A path of penalties for every number of experts; the model with the smallest BIC (largest log score) is kept.
+  ExitCode run_penalised(Context& context, const Candidates& candidates, const std::optional<RunFolder>& folder) const {
+    if (candidates.families.size() != 1) user_error("penalty: give one kind of gate and one kind of expert");
+    const CandidateFamily& family = candidates.families.front();
+    const Design& design = candidates.design_of(family);
+    const std::vector<int> numbers = expert_numbers(options_.experts);
+    const auto progress = context.console.progress();
+    const bool by_score = options_.criterion == SelectionCriterion::log_score;
+    if (!by_score && options_.criterion != SelectionCriterion::bic)
+      user_error("criterion must be bic or log-score with a penalty, not {}", enum_name(options_.criterion));
+    std::vector<PenalisedPath> paths;
+    for (const int experts : numbers) {
+      FitOptions options = options_.fit;
+      options.experts = experts;
+      options.gate = family.gate;
+      options.expert = family.expert;
+      const double before = static_cast<double>(paths.size());
+      paths.push_back(penalised_path(design.data, options, penalty_, by_score ? options_.folds : 0,
+                                     [&](double fraction, const std::string& what) {
+                                       progress((before + fraction) / static_cast<double>(numbers.size()),
+                                                fmt::format("{} experts, {}", experts, what));
+                                     }));
+    }
+    const auto loss = [&](const PenalisedPath& path) {
+      const PenalisedPoint& point = path.points[path.chosen];
+      return by_score ? -point.log_score.value : point.criteria.bic;
+    };
+    const PenalisedPath& best = *std::min_element(
+        paths.begin(), paths.end(), [&](const auto& one, const auto& other) { return loss(one) < loss(other); });
+    report_penalised(context, design, paths, best, folder);
+    return best.points[best.chosen].converged ? ExitCode::success : ExitCode::not_converged;
+  }
+
+  void report_penalised(const Context& context, const Design& design, const std::vector<PenalisedPath>& paths,
+                        const PenalisedPath& best, const std::optional<RunFolder>& folder) const {
+    const ModelNames names = names_of(design);
+    const FitResult result = as_fit_result(best, design.data);
+    const Allocation counts = allocation(result.model, design.data);
+    std::string text, csv;
+    for (const PenalisedPath& path : paths) {
+      text += penalised_text(path, design.expert_names, design.gate_names, context.table_digits()) + "\n";
+      const std::string table = penalised_csv(path);
+      csv += csv.empty() ? table : table.substr(table.find('\n') + 1);
+    }
+    if (paths.size() > 1) text += fmt::format("Recommended: {} experts.\n\n", best.experts);
+    text +=
+        full_summary(result, names, {.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes});
+    Json summary = {
+        {"clearway", std::string(kVersion)}, {"command", "select"}, {"data", path_}, {"seed", options_.fit.seed}};
+    summary["paths"] = Json::array();
+    for (const PenalisedPath& path : paths) summary["paths"].push_back(penalised_json(path));
+    summary["model"] = summary_json(result, names, counts);
+    if (folder) {
+      folder->write_json("config.json", run_config(context));
+      folder->write_json("model.json", model_to_json(result.model, design.recipe));
+      folder->write("summary.txt", text);
+      folder->write_json("summary.json", summary);
+      write_file((std::filesystem::path(folder->path()) / "path.csv").string(), csv);
+    }
+    if (context.common.json)
+      context.console.print(json_text(summary));
+    else if (!context.console.quiet())
+      context.console.print(text);
+  }
+
+  static Json run_config(const Context& context) {
+    Json config = {{"clearway", std::string(kVersion)}, {"command", "select"}};
+    config.update(context.options.json());
+    for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
+    return config;
+  }
+
   void report(const Context& context, const Candidates& candidates, const SelectionResult& result,
               const std::optional<RunFolder>& folder) const {
     std::string text = selection_text(result, context.table_digits());
@@ -159,10 +243,7 @@ class SelectCommand final : public Command {
       }
     }
     if (folder) {
-      Json config = {{"clearway", std::string(kVersion)}, {"command", "select"}};
-      config.update(context.options.json());
-      for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
-      folder->write_json("config.json", config);
+      folder->write_json("config.json", run_config(context));
       folder->write("summary.txt", text);
       folder->write_json("summary.json", summary);
       write_file((std::filesystem::path(folder->path()) / "path.csv").string(), selection_csv(result));
@@ -177,6 +258,7 @@ class SelectCommand final : public Command {
   FormulaOption formula_;
   ColumnChoice columns_;
   SelectionOptions options_;
+  PenaltyOptions penalty_;
   CsvOptions csv_;
   SelectOutput output_;
 };

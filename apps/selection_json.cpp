@@ -88,4 +88,11 @@ Json penalised_json(const PenalisedPath& path) {
   return json;
 }
 
+Json stepwise_json(const StepwiseResult& result) {
+  Json json = {{"experts", result.fit.model.expert_count()}, {"fits", result.fits}, {"steps", Json::array()}};
+  for (const StepwiseStep& step : result.steps)
+    json["steps"].push_back({{"step", step.what}, {"bic", step.bic}, {"degrees_of_freedom", step.degrees_of_freedom}});
+  return json;
+}
+
 }  // namespace clearway::cli

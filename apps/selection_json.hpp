@@ -4,6 +4,7 @@
 #include "clearway/io/json.hpp"
 #include "clearway/stat/penalised.hpp"
 #include "clearway/stat/selection.hpp"
+#include "clearway/stat/stepwise.hpp"
 #include "summary_json.hpp"
 
 namespace clearway::cli {
@@ -13,5 +14,8 @@ Json selection_json(const SelectionResult& result);
 
 /// One path of penalties: every strength with what is left and its criteria.
 Json penalised_json(const PenalisedPath& path);
+
+/// The steps of one stepwise choice.
+Json stepwise_json(const StepwiseResult& result);
 
 }  // namespace clearway::cli

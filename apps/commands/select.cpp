@@ -2,18 +2,20 @@
 #include "clearway/stat/selection.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <optional>
 
+#include "../fitted_run.hpp"
 #include "../model_json.hpp"
 #include "../registry.hpp"
 #include "../selection_json.hpp"
 #include "build_information.hpp"
+#include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/formula.hpp"
 #include "clearway/stat/penalised.hpp"
+#include "clearway/stat/stepwise.hpp"
 
 namespace clearway::cli {
 
@@ -38,15 +40,6 @@ ColumnChoice choice_for(ColumnChoice choice, ExpertKind expert, GateKind gate) {
     choice.gate_on = choice.experts_on;
   if (expert == ExpertKind::constant) choice.experts_on.clear();
   return choice;
-}
-
-ModelNames names_of(const Design& design) {
-  ModelNames names;
-  names.responses = design.recipe.target;
-  if (design.recipe.expert == ExpertKind::multinomial) names.classes = design.response_names;
-  names.expert_inputs = design.expert_names;
-  names.gate_inputs = design.gate_names;
-  return names;
 }
 
 /// The families that the options name and the designs they see.
@@ -106,10 +99,12 @@ class SelectCommand final : public Command {
            "slopes\n"
            "of gate and experts, the strength by BIC (or by cross-validation with --criterion log-score), and the "
            "slopes\n"
-           "that are left estimated again without it.\n"
+           "that are left estimated again without it. --stepwise adds and takes away terms one at a time by BIC.\n"
            "\n"
            "With --out the run folder holds the recommended model as clearway fit would write it (model.json,\n"
-           "summary.txt, history.jsonl), summary.json (what --json prints), config.json and path.csv, the table.\n"
+           "summary.txt, history.jsonl, config.json), summary.json (what --json prints), path.csv, the table, and "
+           "select.json,\n"
+           "the options of the selection.\n"
            "Results do not depend on the number of threads.\n";
   }
 
@@ -123,7 +118,8 @@ class SelectCommand final : public Command {
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge"});
-    list.group("Penalty");
+    list.group("Inputs");
+    list.add(stepwise_);
     list.add(penalty_);
     list.group("Table");
     list.add(csv_);
@@ -142,7 +138,10 @@ class SelectCommand final : public Command {
     for (const std::string& note : first.notes) context.console.note(note);
     for (const std::string& warning : first.warnings) context.console.warn(warning);
     if (!output_.out.empty()) folder = RunFolder::create(output_.out, output_.force);
+    if (penalty_.kind != PenaltyKind::none && stepwise_.direction != Stepwise::none)
+      user_error("penalty and stepwise both choose inputs; give one of them");
     if (penalty_.kind != PenaltyKind::none) return run_penalised(context, candidates, folder);
+    if (stepwise_.direction != Stepwise::none) return run_stepwise(context, candidates, folder);
     const SelectionResult result = select_model(candidates.families, options_, progress);
     report(context, candidates, result, folder);
     if (result.recommended) return ExitCode::success;
@@ -180,47 +179,105 @@ class SelectCommand final : public Command {
     };
     const PenalisedPath& best = *std::min_element(
         paths.begin(), paths.end(), [&](const auto& one, const auto& other) { return loss(one) < loss(other); });
-    report_penalised(context, design, paths, best, folder);
-    return best.points[best.chosen].converged ? ExitCode::success : ExitCode::not_converged;
-  }
-
-  void report_penalised(const Context& context, const Design& design, const std::vector<PenalisedPath>& paths,
-                        const PenalisedPath& best, const std::optional<RunFolder>& folder) const {
-    const ModelNames names = names_of(design);
-    const FitResult result = as_fit_result(best, design.data);
-    const Allocation counts = allocation(result.model, design.data);
     std::string text, csv;
+    Json summary = {{"paths", Json::array()}};
     for (const PenalisedPath& path : paths) {
       text += penalised_text(path, design.expert_names, design.gate_names, context.table_digits()) + "\n";
       const std::string table = penalised_csv(path);
       csv += csv.empty() ? table : table.substr(table.find('\n') + 1);
+      summary["paths"].push_back(penalised_json(path));
     }
     if (paths.size() > 1) text += fmt::format("Recommended: {} experts.\n\n", best.experts);
-    text +=
-        full_summary(result, names, {.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes});
+    if (folder) folder->write("path.csv", csv);
+    return keep(context, {design, family, as_fit_result(best, design.data)}, text, std::move(summary), folder);
+  }
+
+  // Stepwise choice of terms for every number of experts; the model with the smallest BIC is kept.
+  ExitCode run_stepwise(Context& context, const Candidates& candidates, const std::optional<RunFolder>& folder) const {
+    if (candidates.families.size() != 1) user_error("stepwise: give one kind of gate and one kind of expert");
+    const CandidateFamily& family = candidates.families.front();
+    const std::vector<int> numbers = expert_numbers(options_.experts);
+    const auto progress = context.console.progress();
+    std::optional<StepwiseResult> best;
+    std::string text;
+    Json summary = {{"paths", Json::array()}};
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      FitOptions options = options_.fit;
+      options.experts = numbers[i];
+      options.gate = family.gate;
+      options.expert = family.expert;
+      StepwiseResult found =
+          stepwise_fit(candidates.design_of(family), options, stepwise_, [&](double fraction, const std::string& what) {
+            progress((static_cast<double>(i) + fraction) / static_cast<double>(numbers.size()),
+                     fmt::format("{} experts, {}", numbers[i], what));
+          });
+      text += stepwise_text(found, context.table_digits()) + "\n";
+      summary["paths"].push_back(stepwise_json(found));
+      if (!best || found.fit.bic < best->fit.bic) best = std::move(found);
+    }
+    if (numbers.size() > 1) text += fmt::format("Recommended: {} experts.\n\n", best->fit.model.expert_count());
+    return keep(context, {best->design, family, best->fit}, text, std::move(summary), folder);
+  }
+
+  /// A model that is kept, with what it was fitted to.
+  struct Kept {
+    const Design& design;
+    const CandidateFamily& family;
+    FitResult fit;
+  };
+
+  ExitCode keep(const Context& context, const Kept& kept, std::string text, Json details,
+                const std::optional<RunFolder>& folder) const {
+    const ModelNames names = names_of(kept.design);
+    const Allocation counts = allocation(kept.fit.model, kept.design.data);
+    text += full_summary(kept.fit, names,
+                         {.digits = context.table_digits(), .allocation = &counts, .notes = &kept.design.notes});
     Json summary = {
         {"clearway", std::string(kVersion)}, {"command", "select"}, {"data", path_}, {"seed", options_.fit.seed}};
-    summary["paths"] = Json::array();
-    for (const PenalisedPath& path : paths) summary["paths"].push_back(penalised_json(path));
-    summary["model"] = summary_json(result, names, counts);
+    summary.update(details);
+    summary["model"] = summary_json(kept.fit, names, counts);
     if (folder) {
-      folder->write_json("config.json", run_config(context));
-      folder->write_json("model.json", model_to_json(result.model, design.recipe));
+      write_configuration(context, *folder, kept.fit.model.expert_count(), kept.family);
+      folder->write_json("model.json", model_to_json(kept.fit.model, kept.design.recipe));
       folder->write("summary.txt", text);
       folder->write_json("summary.json", summary);
-      write_file((std::filesystem::path(folder->path()) / "path.csv").string(), csv);
+      folder->write("history.jsonl", history_lines(kept.fit));
     }
+    print(context, text, summary);
+    return kept.fit.converged ? ExitCode::success : ExitCode::not_converged;
+  }
+
+  void print(const Context& context, const std::string& text, const Json& summary) const {
     if (context.common.json)
       context.console.print(json_text(summary));
     else if (!context.console.quiet())
       context.console.print(text);
   }
 
-  static Json run_config(const Context& context) {
-    Json config = {{"clearway", std::string(kVersion)}, {"command", "select"}};
-    config.update(context.options.json());
-    for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
-    return config;
+  /// config.json as clearway fit would have written it for the model that is kept, and select.json with the options of
+  /// the selection.
+  static void write_configuration(const Context& context, const RunFolder& folder, int experts,
+                                  const CandidateFamily& family) {
+    Json selection = {{"clearway", std::string(kVersion)}, {"command", "select"}};
+    selection.update(context.options.json());
+    for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) selection.erase(key);
+    folder.write_json("select.json", selection);
+    Json config = selection;
+    config["command"] = "fit";
+    config["experts"] = experts;
+    config["gate"] = std::string(enum_name(family.gate.kind));
+    config["expert"] = std::string(enum_name(family.expert.kind));
+    const auto drop = [&](std::string_view name, const auto&, const OptionInfo&) {
+      const std::string key = snake_case(name);
+      if (key != "experts" && key != "gate" && key != "expert") config.erase(key);
+    };
+    const StepwiseOptions steps;
+    StepwiseOptions::visit(steps, drop);
+    const PenaltyOptions penalties;
+    PenaltyOptions::visit(penalties, drop);
+    const SelectionOptions own;
+    SelectionOptions::visit_own(own, drop);
+    folder.write_json("config.json", config);
   }
 
   void report(const Context& context, const Candidates& candidates, const SelectionResult& result,
@@ -238,26 +295,24 @@ class SelectCommand final : public Command {
       text += "\n" + full_summary(winner.fit, names, layout);
       summary["model"] = summary_json(winner.fit, names, counts);
       if (folder) {
+        write_configuration(context, *folder, winner.experts, result.families[winner.family]);
         folder->write_json("model.json", model_to_json(winner.fit.model, design.recipe));
         folder->write("history.jsonl", history_lines(winner.fit));
       }
     }
     if (folder) {
-      folder->write_json("config.json", run_config(context));
       folder->write("summary.txt", text);
       folder->write_json("summary.json", summary);
-      write_file((std::filesystem::path(folder->path()) / "path.csv").string(), selection_csv(result));
+      folder->write("path.csv", selection_csv(result));
     }
-    if (context.common.json)
-      context.console.print(json_text(summary));
-    else if (!context.console.quiet())
-      context.console.print(text);
+    print(context, text, summary);
   }
 
   std::string path_;
   FormulaOption formula_;
   ColumnChoice columns_;
   SelectionOptions options_;
+  StepwiseOptions stepwise_;
   PenaltyOptions penalty_;
   CsvOptions csv_;
   SelectOutput output_;

@@ -14,9 +14,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 9> kNames{"config.json",     "model.json",    "summary.txt",
-                                                 "summary.json",    "history.jsonl", "metrics.jsonl",
-                                                 "predictions.csv", "report.html",   "replications.csv"};
+constexpr std::array<std::string_view, 11> kNames{
+    "config.json",     "model.json",  "summary.txt",      "summary.json", "history.jsonl", "metrics.jsonl",
+    "predictions.csv", "report.html", "replications.csv", "path.csv",     "select.json"};
 
 bool is_run(const fs::path& folder) {
   std::error_code none;

@@ -56,9 +56,11 @@ struct FormulaOption {
                              "other column, 1 none",
                      .metavar = "FORMULA"});
   }
-  /// apply_formula() where a formula was given.
-  void apply(const Table& table, ColumnChoice& choice) const {
+  /// apply_formula() where a formula was given, which is then used up: the choice says all, and a run's config.json can
+  /// be read back.
+  void apply(const Table& table, ColumnChoice& choice) {
     if (!formula.empty()) apply_formula(Formula::parse(formula), table, choice);
+    formula.clear();
   }
 };
 

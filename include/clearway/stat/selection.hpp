@@ -52,8 +52,9 @@ struct SelectionOptions {
   DendrogramWeights dendrogram = DendrogramWeights::shares;
   FitOptions fit;
 
+  /// What a selection adds to the options of a fit.
   template <class Self, class Visitor>
-  static void visit(Self& self, Visitor&& field) {
+  static void visit_own(Self& self, Visitor&& field) {
     field("experts", self.experts,
           OptionInfo{.help = "numbers of experts to fit: a range 1:8 or a list 1,2,4", .metavar = "K:K"});
     field("gate", self.gates,
@@ -69,6 +70,10 @@ struct SelectionOptions {
           OptionInfo{.help = "exchange starts along the number of experts", .off = "false"});
     field("dendrogram-weights", self.dendrogram,
           OptionInfo{.help = "what weighs an expert in the dendrogram", .source = "arXiv 2510.12744"});
+  }
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    visit_own(self, field);
     FitOptions::visit(self.fit, [&](std::string_view name, auto& value, const OptionInfo& info) {
       if (name != "experts" && name != "gate" && name != "expert") field(name, value, info);
     });

@@ -253,6 +253,38 @@ void read_noise(JsonObject& json, MixtureModel& model) {
   noise.finish();
 }
 
+Json constraints_to_json(const Constraints& constraints) {
+  Json fixed = Json::array();
+  for (const FixedParameter& f : constraints.fixed)
+    fixed.push_back(Json{{"in_gate", f.in_gate},
+                         {"expert", f.expert},
+                         {"parameter", f.parameter},
+                         {"value", json_number(f.value, "constraints.fixed.value")}});
+  return Json{{"fixed", std::move(fixed)}, {"shared", constraints.shared}};
+}
+
+void read_constraints(JsonObject json, MixtureModel& model) {
+  const int experts = model.expert_count();
+  const std::int64_t in_expert = model.experts.front().parameters().size();
+  for (JsonObject& one : json.objects("fixed")) {
+    FixedParameter f;
+    f.in_gate = one.boolean("in_gate");
+    f.expert = static_cast<int>(one.integer("expert", 0, experts - 1));
+    const std::int64_t count = f.in_gate ? model.gate.block_size() : in_expert;
+    if (count == 0) user_error("{}: the gate has no parameters to fix", one.where());
+    f.parameter = static_cast<int>(one.integer("parameter", 0, count - 1));
+    f.value = one.number("value");
+    one.finish();
+    model.constraints.fixed.push_back(f);
+  }
+  for (const double number : json.numbers("shared")) {
+    if (number != std::floor(number) || number < 0 || number >= static_cast<double>(in_expert))
+      user_error("{} must hold whole numbers from 0 to {}, not {}", json.where("shared"), in_expert - 1, number);
+    model.constraints.shared.push_back(static_cast<int>(number));
+  }
+  json.finish();
+}
+
 }  // namespace
 
 Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
@@ -263,12 +295,14 @@ Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
   if (model.has_noise)
     noise = Json{{"weight", json_number(model.noise_weight, "noise.weight")},
                  {"log_density", json_number(model.noise_log_density, "noise.log_density")}};
-  return Json{{"format", kFormat},
-              {"version", kVersion},
-              {"design", recipe_to_json(recipe)},
-              {"gate", gate_to_json(model.gate)},
-              {"experts", std::move(experts)},
-              {"noise", std::move(noise)}};
+  Json document{{"format", kFormat},
+                {"version", kVersion},
+                {"design", recipe_to_json(recipe)},
+                {"gate", gate_to_json(model.gate)},
+                {"experts", std::move(experts)},
+                {"noise", std::move(noise)}};
+  if (!model.constraints.empty()) document["constraints"] = constraints_to_json(model.constraints);
+  return document;
 }
 
 SavedModel model_from_json(const Json& document, const std::string& source) {
@@ -289,6 +323,7 @@ SavedModel model_from_json(const Json& document, const std::string& source) {
   for (auto& expert : experts)
     saved.model.experts.push_back(expert_from_json(std::move(expert), saved.recipe.expert, shapes));
   read_noise(json, saved.model);
+  if (json.has("constraints")) read_constraints(json.object("constraints"), saved.model);
   json.finish();
   return saved;
 }

@@ -129,6 +129,15 @@ class Reading {
     return table;
   }
 
+  /// Reads chunk by chunk.
+  void read_chunks(ByteSource& bytes, std::size_t rows, const std::function<bool(Table)>& visit) {
+    chunk_rows_ = rows;
+    visit_ = &visit;
+    pass(bytes);
+    if (!stopped_) finish_first_reading();
+    if (!stopped_ && rows_ > 0) end_chunk();
+  }
+
  private:
   static void on_cell(void* text, std::size_t size, void* self) {
     auto& reading = *static_cast<Reading*>(self);
@@ -140,7 +149,7 @@ class Reading {
   }
   template <class Call>
   void guarded(Call call) noexcept {
-    if (thrown_) return;
+    if (thrown_ || stopped_) return;
     try {
       call();
     } catch (...) {
@@ -161,8 +170,9 @@ class Reading {
       if (thrown_) std::rethrow_exception(thrown_);
       if (used < chunk.size()) fail_in_parser(*parser.get());
       bytes_read_ += chunk.size();
+      if (stopped_) return;
       if (count < capacity) break;
-      if (!reserved_) reserve(bytes.size());
+      if (!reserved_ && visit_ == nullptr) reserve(bytes.size());
       count = bytes.read(buffer.get(), capacity);
       chunk = {buffer.get(), count};
     }
@@ -235,6 +245,36 @@ class Reading {
                  has_names_ ? fmt::format("the header (line {})", header_line_) : std::string("the first row"));
     if (!second_reading_) first_line_.push_back(row_line_);
     ++rows_;
+    if (visit_ != nullptr && rows_ == chunk_rows_) end_chunk();
+  }
+
+  /// Hands the rows so far over and starts afresh. Text columns of the first chunk are text from the first cell on.
+  void end_chunk() {
+    Table table;
+    table.source = source_;
+    table.rows = rows_;
+    std::vector<ColumnBuilder> next;
+    for (std::size_t i = 0; i < builders_.size(); ++i) {
+      const bool late = builders_[i].needs_second_reading();
+      const std::string name = builders_[i].name();
+      table.columns.push_back(builders_[i].finish());
+      const bool text = table.columns.back().is_text;
+      if (late || (chunks_ > 0 && text && !is_text_[i]))
+        user_error(
+            "{}: column {} ('{}') holds numbers in some rows and text in others (between lines {} and {}); in "
+            "chunks a column must be one or the other from its first cell on",
+            source_, i + 1, name, first_line_.front(), row_line_);
+      if (chunks_ == 0) is_text_.push_back(text);
+      next.emplace_back(name);
+      if (text) next.back().restart_as_text();
+    }
+    table.first_line = std::move(first_line_);
+    first_line_.clear();
+    check_infinite(table);
+    builders_ = std::move(next);
+    rows_ = 0;
+    ++chunks_;
+    stopped_ = !(*visit_)(std::move(table));
   }
 
   /// The first line is complete: names, or the first row of a table without names.
@@ -266,6 +306,7 @@ class Reading {
     for (cells_ = 0; cells_ < header_.size(); ++cells_) add(builders_[cells_], header_[cells_]);
     if (!second_reading_) first_line_.push_back(row_line_);
     ++rows_;
+    if (visit_ != nullptr && rows_ == chunk_rows_) end_chunk();
   }
 
   void check_names() const {
@@ -289,7 +330,7 @@ class Reading {
 
   void finish_first_reading() const {
     if (in_header_) user_error("{}: holds nothing but blank lines", source_);
-    if (rows_ == 0) user_error("{}: has a header but no rows below it", source_);
+    if (rows_ == 0 && chunks_ == 0) user_error("{}: has a header but no rows below it", source_);
   }
 
   /// Columns that became text late are read again from the start, now as text.
@@ -345,12 +386,24 @@ class Reading {
   bool second_reading_ = false;
   bool reserved_ = false;
   bool after_return_ = false;
+  // Reading in chunks.
+  std::size_t chunk_rows_ = 0;
+  const std::function<bool(Table)>* visit_ = nullptr;
+  std::size_t chunks_ = 0;
+  std::vector<bool> is_text_;  ///< as the first chunk decided
+  bool stopped_ = false;
 };
 
 }  // namespace
 
 Table read_csv(const std::string& path, const CsvOptions& options) {
   return Reading(path == "-" ? "standard input" : path, options).read(*detail::file_source(path));
+}
+
+void read_csv_in_chunks(const std::string& path, const CsvOptions& options, std::size_t rows,
+                        const std::function<bool(Table)>& visit) {
+  if (rows == 0) user_error("a chunk must have at least 1 row");
+  Reading(path == "-" ? "standard input" : path, options).read_chunks(*detail::file_source(path), rows, visit);
 }
 
 Table read_csv_text(std::string_view text, const CsvOptions& options, std::string source) {

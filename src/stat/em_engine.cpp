@@ -22,8 +22,15 @@ bool shared_sigma(const MixtureModel& model) {
 
 }  // namespace
 
-ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& settings) {
-  const Gate& g = prototype.gate;
+ParameterMap::ParameterMap(const MixtureModel& shape, const EngineSettings& settings) {
+  const Gate& g = shape.gate;
+  if (!shape.constraints.empty()) prototype = shape;
+  const auto is_fixed = [&](bool in_gate, std::size_t k, std::size_t parameter) {
+    return std::any_of(shape.constraints.fixed.begin(), shape.constraints.fixed.end(), [&](const FixedParameter& f) {
+      return f.in_gate == in_gate && static_cast<std::size_t>(f.expert) == k &&
+             static_cast<std::size_t>(f.parameter) == parameter;
+    });
+  };
   std::vector<double> low, high;
   const auto add = [&](bool penalise, double lowest, double highest) {
     penalised.push_back(penalise);
@@ -32,18 +39,29 @@ ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& 
     return size++;
   };
   gate.assign(static_cast<std::size_t>(g.parameters().size()), -1);
-  for (Eigen::Index i = 0; i < g.parameters().size(); ++i)
-    if (!g.pinned(i)) gate[static_cast<std::size_t>(i)] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
+  fixed_gate.assign(gate.size(), false);
+  for (Eigen::Index i = 0; i < g.parameters().size(); ++i) {
+    if (g.pinned(i)) continue;
+    const auto at = static_cast<std::size_t>(i), block = static_cast<std::size_t>(g.block_size());
+    fixed_gate[at] = is_fixed(true, at / block, at % block);
+    if (!fixed_gate[at]) gate[at] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
+  }
 
-  const bool shared = shared_sigma(prototype);
+  const bool shared = shared_sigma(shape);
   const double log_floor = std::log(settings.sigma_floor);
-  for (const Expert& expert : prototype.experts) {
+  for (std::size_t k = 0; k < shape.experts.size(); ++k) {
+    const Expert& expert = shape.experts[k];
     const auto count = static_cast<std::size_t>(expert.parameters().size());
     const ExpertKind kind = expert.spec().kind;
     const int extras = expert.responses() > 1 ? 0 : extra_count(kind);
     std::vector<int> index(count, -1);
     for (std::size_t j = 0; j < count; ++j) {
       const auto from_end = static_cast<int>(count - j);  // 1 for the last parameter
+      if (is_fixed(false, k, j)) continue;
+      if (k > 0 && shape.constraints.is_shared(static_cast<int>(j))) {
+        index[j] = experts.front()[j];
+        continue;
+      }
       if (kind == ExpertKind::student_t && from_end == 1)
         index[j] = add(false, std::log(kSmallestNu), std::log(kLargestNu));
       else if (kind == ExpertKind::gamma && from_end == 1)
@@ -66,11 +84,12 @@ ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& 
   }
   if (shared) {
     const int common = add(false, log_floor, kInfinity);
-    for (auto& index : experts)
-      for (int& i : index)
-        if (i < 0) i = common;
+    for (std::size_t k = 0; k < experts.size(); ++k) {
+      const std::size_t place = experts[k].size() - static_cast<std::size_t>(extra_count(shape.experts[k].spec().kind));
+      if (!is_fixed(false, k, place)) experts[k][place] = common;
+    }
   }
-  if (prototype.has_noise) noise = add(false, -kLargestLogit, kLargestLogit);
+  if (shape.has_noise) noise = add(false, -kLargestLogit, kLargestLogit);
   lower = Eigen::Map<Vector>(low.data(), static_cast<Eigen::Index>(low.size()));
   upper = Eigen::Map<Vector>(high.data(), static_cast<Eigen::Index>(high.size()));
 }
@@ -81,7 +100,7 @@ Vector ParameterMap::pack(const MixtureModel& model) const {
     if (gate[i] >= 0) free(gate[i]) = model.gate.parameters()(static_cast<Eigen::Index>(i));
   for (std::size_t k = 0; k < experts.size(); ++k)
     for (std::size_t j = 0; j < experts[k].size(); ++j)
-      free(experts[k][j]) = model.experts[k].parameters()(static_cast<Eigen::Index>(j));
+      if (experts[k][j] >= 0) free(experts[k][j]) = model.experts[k].parameters()(static_cast<Eigen::Index>(j));
   if (noise >= 0) free(noise) = std::log(model.noise_weight) - std::log1p(-model.noise_weight);
   return free;
 }
@@ -89,11 +108,27 @@ Vector ParameterMap::pack(const MixtureModel& model) const {
 void ParameterMap::unpack(const Vector& free, MixtureModel& model) const {
   const auto value = [&](int i) { return std::clamp(free(i), lower(i), upper(i)); };
   for (std::size_t i = 0; i < gate.size(); ++i)
-    model.gate.parameters()(static_cast<Eigen::Index>(i)) = gate[i] >= 0 ? value(gate[i]) : 0.0;
+    if (!fixed_gate[i]) model.gate.parameters()(static_cast<Eigen::Index>(i)) = gate[i] >= 0 ? value(gate[i]) : 0.0;
   for (std::size_t k = 0; k < experts.size(); ++k)
     for (std::size_t j = 0; j < experts[k].size(); ++j)
-      model.experts[k].parameters()(static_cast<Eigen::Index>(j)) = value(experts[k][j]);
+      if (experts[k][j] >= 0) model.experts[k].parameters()(static_cast<Eigen::Index>(j)) = value(experts[k][j]);
   if (noise >= 0) model.noise_weight = 1 / (1 + std::exp(-value(noise)));
+}
+
+void ParameterMap::project(MixtureModel& model) const {
+  for (const FixedParameter& f : prototype.constraints.fixed) {
+    const auto k = static_cast<std::size_t>(f.expert);
+    if (f.in_gate)
+      model.gate.block(f.expert)(f.parameter) = prototype.gate.block(f.expert)(f.parameter);
+    else
+      model.experts[k].parameters()(f.parameter) = prototype.experts[k].parameters()(f.parameter);
+  }
+  for (int place : prototype.constraints.shared) {
+    double mean = 0;
+    for (const Expert& expert : model.experts) mean += expert.parameters()(place);
+    mean /= static_cast<double>(model.experts.size());
+    for (Expert& expert : model.experts) expert.parameters()(place) = mean;
+  }
 }
 
 double EmEngine::penalty(const MixtureModel& model) const {

@@ -20,6 +20,8 @@ struct EngineSettings {
 
 /// Which entries of the gate and the experts make up the vector of free parameters, and their bounds.
 ///
+/// A fixed parameter has index -1; a shared one has the same index in every expert.
+///
 /// Order: gate parameters that are not pinned (block by block), then the parameters of expert 0, 1, ..., then the shared
 /// log sigma (where shared), then logit(eps) (where there is a noise component).
 struct ParameterMap {
@@ -27,14 +29,18 @@ struct ParameterMap {
   std::vector<std::vector<int>> experts;  ///< [expert][parameter] -> free index
   int noise = -1;                         ///< free index of logit(eps) or -1
   int size = 0;
-  std::vector<bool> penalised;  ///< free index -> takes part in the gate ridge
-  Vector lower, upper;          ///< bounds of the free parameters
+  std::vector<bool> fixed_gate;  ///< flat gate parameter -> keeps its value by a constraint (pinned ones are 0)
+  MixtureModel prototype;        ///< holds the fixed values; empty without constraints
+  std::vector<bool> penalised;   ///< free index -> takes part in the gate ridge
+  Vector lower, upper;           ///< bounds of the free parameters
 
   ParameterMap() = default;
-  ParameterMap(const MixtureModel& prototype, const EngineSettings& settings);
+  ParameterMap(const MixtureModel& shape, const EngineSettings& settings);
   Vector pack(const MixtureModel& model) const;
   /// Writes free parameters (clamped to their bounds) into a model of the prototype's shape.
   void unpack(const Vector& free, MixtureModel& model) const;
+  /// Puts fixed parameters at their values and shared ones at their mean.
+  void project(MixtureModel& model) const;
 };
 
 class EmEngine {

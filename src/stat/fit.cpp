@@ -35,7 +35,10 @@ class Fitter {
     prototype_.experts.assign(static_cast<std::size_t>(options.experts),
                               Expert(options.expert, static_cast<int>(data.expert_inputs.cols()),
                                      static_cast<int>(data.response.cols()), data.classes));
+    prototype_.constraints = options.constraints;
+    check_constraints();
     scaling_ = Scaling(data, prototype_);
+    place_fixed_values();
     settings_.threads = resolve_threads(options.threads);
     settings_.gate_ridge = options.gate_ridge;
     settings_.sigma_floor =
@@ -102,6 +105,41 @@ class Fitter {
       std::string reason;
       if (!spectral_possible(prototype, reason)) user_error("method 'spectral' does not apply: {}", reason);
     }
+  }
+
+  void check_constraints() const {
+    const Constraints& constraints = options_.constraints;
+    if (constraints.empty()) return;
+    if (data_.response.cols() > 1)
+      user_error("fixed and shared parameters need one response, not {}", data_.response.cols());
+    for (const FixedParameter& f : constraints.fixed) {
+      const Index count = f.in_gate ? prototype_.gate.block_size() : prototype_.experts.front().parameters().size();
+      if (f.expert < 0 || f.expert >= options_.experts || f.parameter < 0 || f.parameter >= count)
+        user_error("a fixed parameter is number {} of expert {}, which has {} and there are {} experts",
+                   f.parameter + 1, f.expert + 1, count, options_.experts);
+      if (!std::isfinite(f.value)) user_error("a fixed parameter must have a finite value, not {}", f.value);
+      if (!f.in_gate && constraints.is_shared(f.parameter))
+        user_error("a parameter is fixed or shared, not both (number {})", f.parameter + 1);
+      if (f.in_gate && prototype_.gate.pinned(static_cast<Index>(f.expert) * count + f.parameter) && f.value != 0)
+        user_error("gate parameter {} of expert {} is 0 already: it is the reference", f.parameter + 1, f.expert + 1);
+    }
+    for (int parameter : constraints.shared)
+      if (parameter < 0 || parameter >= prototype_.experts.front().parameters().size())
+        user_error("a shared parameter is number {} of {}", parameter + 1,
+                   prototype_.experts.front().parameters().size());
+  }
+
+  // Fixed values are given on the scale of the data; the engines want them on the working scale.
+  void place_fixed_values() {
+    MixtureModel raw = prototype_;
+    for (const FixedParameter& f : prototype_.constraints.fixed) value_of(raw, f) = f.value;
+    MixtureModel standard = scaling_.to_standard(raw);
+    for (const FixedParameter& f : prototype_.constraints.fixed) value_of(prototype_, f) = value_of(standard, f);
+  }
+
+  static double& value_of(MixtureModel& model, const FixedParameter& f) {
+    return f.in_gate ? model.gate.parameters()(static_cast<Index>(f.expert) * model.gate.block_size() + f.parameter)
+                     : model.experts[static_cast<std::size_t>(f.expert)].parameters()(f.parameter);
   }
 
   bool spectral_possible(const MixtureModel& prototype, std::string& reason) const {
@@ -173,6 +211,8 @@ class Fitter {
     for (IterationRecord& r : result.history) r.log_likelihood += jacobian;
 
     result.model = scaling_.to_raw(winner.model);
+    for (const FixedParameter& f : result.model.constraints.fixed)  // to the last bit what was asked for
+      value_of(result.model, f) = f.value;
     result.log_likelihood = winner.outcome.objective - winner.penalty + jacobian;
     result.converged = winner.outcome.converged;
     result.reason = winner.outcome.reason;
@@ -186,7 +226,8 @@ class Fitter {
     result.aic = -2 * result.log_likelihood + 2 * df;
     result.bic = -2 * result.log_likelihood + df * std::log(total);
     memberships(result);
-    if (data_.labels.empty()) order_by_share(result);  // labels number the experts
+    // Labels and constraints that differ between experts number them.
+    if (data_.labels.empty() && options_.constraints.symmetric(options_.experts)) order_by_share(result);
     result.icl = result.bic + 2 * result.entropy;
     warn(winner, result);
     return result;

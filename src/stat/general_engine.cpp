@@ -9,6 +9,7 @@
 
 #include "clearway/base/parallel.hpp"
 #include "clearway/core/alignment.hpp"
+#include "constrained_update.hpp"
 #include "em_engine.hpp"
 #include "expert_updates.hpp"
 
@@ -63,6 +64,7 @@ class GeneralEngine final : public EmEngine {
   }
 
   double step(MixtureModel& model) override {
+    if (constrained()) map_.project(model);
     Matrix r(rows_, model.expert_count());  // case weight times responsibility
     double noise_mass = 0;
     const double value = expectation(model, &r, &noise_mass);
@@ -81,7 +83,17 @@ class GeneralEngine final : public EmEngine {
       agree_within_groups(b, rows);
       if (blocks_[b].weights.size()) rows = blocks_[b].weights.asDiagonal() * rows.eval();
     }
-    maximise_weighted(r, gate_steps, 8, model);
+    if (!constrained()) return maximise_weighted(r, gate_steps, 8, model);
+    // From the unconstrained optimum to the constrained one. Memberships of a start are soft for the sake of the gate;
+    // experts that share a parameter would all fit the same average, so theirs are made sharper.
+    for (int i = 0; i < gate_steps; ++i)
+      if (!gate_step(r, model)) break;
+    const Vector mass = r.rowwise().sum();
+    Matrix sharp = r.array().pow(4);
+    sharp = mass.cwiseQuotient(sharp.rowwise().sum().cwiseMax(1e-300)).asDiagonal() * sharp.eval();
+    maximise_experts(sharp, 8, model);
+    map_.project(model);
+    update_constrained(map_, blocks_, sharp, 8, model);
   }
 
   double objective(const MixtureModel& model) override { return expectation(model, nullptr, nullptr); }
@@ -277,9 +289,16 @@ class GeneralEngine final : public EmEngine {
     return value + penalty(model);
   }
 
+  bool constrained() const { return !map_.prototype.constraints.empty(); }
+
   void maximise_weighted(const Matrix& r, int gate_steps, int expert_steps, MixtureModel& model) const {
     for (int i = 0; i < gate_steps; ++i)
       if (!gate_step(r, model)) break;
+    if (constrained()) return update_constrained(map_, blocks_, r, expert_steps, model);
+    maximise_experts(r, expert_steps, model);
+  }
+
+  void maximise_experts(const Matrix& r, int expert_steps, MixtureModel& model) const {
     const int k = model.expert_count();
     parallel_for(static_cast<std::size_t>(k), threads_, [&](std::size_t j) {
       update_expert(model.experts[j], blocks_, r.col(static_cast<Index>(j)), settings_.sigma_floor, expert_steps);
@@ -433,7 +452,8 @@ class GeneralEngine final : public EmEngine {
           if (f >= 0) each.col(f) += gate_weight.cwiseProduct(jacobian[at].col(c));
         }
         for (Index c = 0; c < rows[at].cols(); ++c)
-          each.col(map_.experts[at][static_cast<std::size_t>(c)]) += r.col(j).cwiseProduct(rows[at].col(c));
+          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0)
+            each.col(f) += r.col(j).cwiseProduct(rows[at].col(c));
       }
       if (model.has_noise) each.col(map_.noise) = state.noise.array() - model.noise_weight;
       s = each.transpose() * w;
@@ -451,16 +471,18 @@ class GeneralEngine final : public EmEngine {
                          jacobian[static_cast<std::size_t>(l)].col(c).array();
           }
         for (Index c = 0; c < rows[at].cols(); ++c)
-          u.col(map_.experts[at][static_cast<std::size_t>(c)]) += rows[at].col(c);
+          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0) u.col(f) += rows[at].col(c);
         if (model.has_noise) u.col(map_.noise).setConstant(-model.noise_weight);
         const Vector weight = w.cwiseProduct(r.col(j));
         h.noalias() += u.transpose() * (weight.asDiagonal() * u);
         const Matrix inner =
             expert_hessian(model.experts[at], block, row_weight.cwiseProduct(row_responsibility.col(j)));
         for (Index c = 0; c < inner.cols(); ++c)
-          for (Index c2 = 0; c2 < inner.cols(); ++c2)
-            h(map_.experts[at][static_cast<std::size_t>(c)], map_.experts[at][static_cast<std::size_t>(c2)]) +=
-                inner(c, c2);
+          for (Index c2 = 0; c2 < inner.cols(); ++c2) {
+            const int f = map_.experts[at][static_cast<std::size_t>(c)];
+            const int f2 = map_.experts[at][static_cast<std::size_t>(c2)];
+            if (f >= 0 && f2 >= 0) h(f, f2) += inner(c, c2);
+          }
       }
       if (model.has_noise) {
         const double eps = model.noise_weight;

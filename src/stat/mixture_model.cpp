@@ -72,8 +72,25 @@ bool is_count(ExpertKind kind) {
 
 }  // namespace
 
+bool Constraints::is_shared(int parameter) const {
+  return std::find(shared.begin(), shared.end(), parameter) != shared.end();
+}
+
+bool Constraints::symmetric(int experts) const {
+  return std::all_of(fixed.begin(), fixed.end(), [&](const FixedParameter& one) {
+    if (one.in_gate && one.value != 0) return false;
+    const auto alike = std::count_if(fixed.begin(), fixed.end(), [&](const FixedParameter& other) {
+      return other.in_gate == one.in_gate && other.parameter == one.parameter && other.value == one.value;
+    });
+    return alike >= (one.in_gate ? experts - 1 : experts);
+  });
+}
+
 int MixtureModel::degrees_of_freedom() const {
   int df = gate.degrees_of_freedom() + (has_noise ? 1 : 0);
+  for (const FixedParameter& fixed : constraints.fixed)
+    if (!fixed.in_gate || !gate.pinned(static_cast<Index>(fixed.expert) * gate.block_size() + fixed.parameter)) --df;
+  df -= static_cast<int>(constraints.shared.size()) * (expert_count() - 1);
   bool shared = false;
   for (const Expert& expert : experts) {
     df += expert.degrees_of_freedom();
@@ -209,6 +226,8 @@ MixtureModel MixtureModel::permuted(const std::vector<int>& order) const {
   result.gate = gate.permuted(order);
   for (std::size_t j = 0; j < experts.size(); ++j)
     result.experts[j] = experts.at(static_cast<std::size_t>(order.at(j)));
+  for (FixedParameter& fixed : result.constraints.fixed)
+    fixed.expert = static_cast<int>(std::find(order.begin(), order.end(), fixed.expert) - order.begin());
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "scaling.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace clearway::detail {
@@ -25,6 +26,18 @@ void moments(const Matrix& a, const Vector& weights, Vector& centre, Vector& sca
   }
 }
 
+// Whether a shift of the inputs changes this parameter.
+bool needs_origin(const Expert& expert, int parameter) {
+  switch (expert.spec().kind) {
+    case ExpertKind::network:
+      return true;
+    case ExpertKind::multinomial:
+      return parameter % (1 + expert.inputs()) == 0;
+    default:
+      return parameter == 0;
+  }
+}
+
 }  // namespace
 
 Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
@@ -32,6 +45,14 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
   const GateSpec& gate = prototype.gate.spec();
   if (gate.kind == GateKind::quadratic && !gate.linear_term) gate_centre.setZero();
+  // Constraints are said on the scale of the data. Slopes only change units; whatever a shift of the inputs or of the
+  // response would mix with other parameters needs the origin where it is.
+  for (const FixedParameter& f : prototype.constraints.fixed) {
+    if (f.in_gate && (gate.kind != GateKind::softmax || f.parameter == 0)) gate_centre.setZero();
+    if (!f.in_gate && needs_origin(prototype.experts.front(), f.parameter)) expert_centre.setZero();
+  }
+  for (int parameter : prototype.constraints.shared)
+    if (needs_origin(prototype.experts.front(), parameter)) expert_centre.setZero();
   if (prototype.experts.front().spec().kind == ExpertKind::multinomial) {
     response_centre = Vector::Zero(1);
     response_scale = response_deviation = Vector::Ones(1);
@@ -39,6 +60,10 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   }
   moments(data.response, data.weights, response_centre, response_scale);
   response_deviation = response_scale;
+  const bool fixed_origin = std::any_of(
+      prototype.constraints.fixed.begin(), prototype.constraints.fixed.end(),
+      [&](const FixedParameter& f) { return !f.in_gate && needs_origin(prototype.experts.front(), f.parameter); });
+  if (fixed_origin) response_centre.setZero();
   if (!prototype.experts.front().response_may_be_scaled()) {
     response_centre.setZero();
     response_scale.setOnes();

@@ -393,7 +393,8 @@ class SingleIndexEngine final : public EmEngine {
 
 std::unique_ptr<EmEngine> make_single_index_engine(const Data& data, const Scaling& scaling,
                                                    const MixtureModel& prototype, const EngineSettings& settings) {
-  if (!fits(prototype) || !data.groups.empty() || !data.labels.empty()) return nullptr;
+  if (!fits(prototype) || !data.groups.empty() || !data.labels.empty() || !prototype.constraints.empty())
+    return nullptr;
   return std::make_unique<SingleIndexEngine>(data, scaling, prototype, settings);
 }
 

@@ -44,11 +44,14 @@ void standardise_columns(Matrix& a) {
   }
 }
 
-// Memberships 0.9 on the given expert, the rest spread: a start must not be so sure that the gate separates at once.
-Matrix soft_memberships(const std::vector<int>& expert, int k) {
-  Matrix r = Matrix::Constant(static_cast<Index>(expert.size()), k, k > 1 ? 0.1 / (k - 1) : 1.0);
+// Memberships mostly on the given expert, the rest spread. A gate that looks at inputs must not be so sure at the start
+// that it separates at once; one that does not cannot, and soft memberships would only blur the experts.
+Matrix soft_memberships(const std::vector<int>& expert, int k, GateKind gate) {
+  const bool blind = gate == GateKind::constant || gate == GateKind::equal;
+  const double certainty = blind ? 0.999 : 0.9;
+  Matrix r = Matrix::Constant(static_cast<Index>(expert.size()), k, k > 1 ? (1 - certainty) / (k - 1) : 1.0);
   if (k > 1)
-    for (std::size_t i = 0; i < expert.size(); ++i) r(static_cast<Index>(i), expert[i]) = 0.9;
+    for (std::size_t i = 0; i < expert.size(); ++i) r(static_cast<Index>(i), expert[i]) = certainty;
   return r;
 }
 
@@ -159,7 +162,7 @@ Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
     for (int j = 0; j < k; ++j)
       if (count(j) > 0) centre.row(j) = sum.row(j) / count(j);
   }
-  return soft_memberships(member, k);
+  return soft_memberships(member, k, prototype_.gate.spec().kind);
 }
 
 Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
@@ -212,7 +215,7 @@ Matrix StartMaker::plane_memberships(RandomStream& stream, bool local) const {
     residual.row(i).minCoeff(&best);
     member[static_cast<std::size_t>(i)] = static_cast<int>(best);
   }
-  return soft_memberships(member, k);
+  return soft_memberships(member, k, prototype_.gate.spec().kind);
 }
 
 MixtureModel StartMaker::make(StartKind kind, EmEngine& engine, RandomStream& stream) const {

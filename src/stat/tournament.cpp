@@ -302,7 +302,7 @@ void Tournament::run() {
 // beside the larger one), it is fitted, and its optimum is one more start.
 void Tournament::check_nested() {
   const Solution* found = best(options_.keep_degenerate);
-  if (!found || options_.method == FitMethod::spectral) return;
+  if (!found || options_.method == FitMethod::spectral || !options_.constraints.empty()) return;
   for (FitOptions smaller : nested_options(options_)) {
     const bool gate_only =
         smaller.expert.kind == options_.expert.kind && smaller.expert.variance == options_.expert.variance;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,6 +59,11 @@ struct CsvOptions {
 /// that a table of n rows and d numeric columns takes 8 n (d + 1) bytes.
 /// Throws std::invalid_argument for anything wrong with the table, std::runtime_error when reading fails.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
+
+/// Reads a table in chunks of at most `rows` rows, in order; `visit` gets each and returns false to stop. What a column
+/// holds, numbers or text, is decided by the first chunk; a later cell of another kind: std::invalid_argument.
+void read_csv_in_chunks(const std::string& path, const CsvOptions& options, std::size_t rows,
+                        const std::function<bool(Table)>& visit);
 
 /// Reads a table from memory; `source` names it in messages.
 Table read_csv_text(std::string_view text, const CsvOptions& options = {}, std::string source = "text");

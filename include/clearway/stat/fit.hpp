@@ -80,6 +80,7 @@ struct FitOptions {
   double separation_ridge = 0.01;
   std::int64_t seed = 1;
   int threads = 0;
+  Constraints constraints = {};  ///< fixed and shared parameters; by name: constraints.hpp
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {

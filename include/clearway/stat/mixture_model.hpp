@@ -12,12 +12,33 @@
 
 namespace clearway {
 
+/// One parameter that is not estimated.
+struct FixedParameter {
+  bool in_gate = false;  ///< of the gate's block of that expert, or of the expert itself
+  int expert = 0;        ///< from 0
+  int parameter = 0;     ///< place within the block or the expert's parameters
+  double value = 0;      ///< on the scale of the data
+};
+
+/// What is not estimated freely. A model carries its constraints, so that its degrees of freedom are right.
+struct Constraints {
+  std::vector<FixedParameter> fixed;
+  std::vector<int> shared;  ///< places within an expert's parameters that all experts have in common
+
+  bool empty() const { return fixed.empty() && shared.empty(); }
+  bool is_shared(int parameter) const;
+  /// Whether the constraints say the same of every expert, so that experts may be renumbered. (Gate parameters are
+  /// relative to the last expert: fixed for all others, and at 0.)
+  bool symmetric(int experts) const;
+};
+
 struct MixtureModel {
   Gate gate;
   std::vector<Expert> experts;
   double noise_weight = 0.0;       ///< eps; 0 means no noise component
   double noise_log_density = 0.0;  ///< -log(volume), used when has_noise
   bool has_noise = false;
+  Constraints constraints = {};
 
   int expert_count() const { return static_cast<int>(experts.size()); }
   /// Estimated parameters in all: gate, experts, shared variance once, noise weight.

@@ -96,6 +96,63 @@ Json summary_json(const FitResult& result, const ModelNames& names, const Alloca
   return object;
 }
 
+Json inference_json(const Inference& inference) {
+  if (inference.kind == StandardErrorKind::none) return nullptr;
+  Json object = Json::object();
+  object["standard_errors"] = std::string(enum_name(inference.kind));
+  object["level"] = inference.level;
+  object["condition_number"] = json_number_or_null(inference.condition_number);
+  object["flat_direction"] = inference.flat_direction;
+  Json parameters = Json::array();
+  for (int i = 0; i < inference.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    Json row = Json::object();
+    row["name"] = inference.names[at];
+    row["part"] = std::string(enum_name(inference.parts[at]));
+    row["expert"] = inference.experts[at] >= 0 ? Json(inference.experts[at] + 1) : Json(nullptr);
+    row["label"] = inference.labels[at];
+    row["estimate"] = json_number_or_null(inference.estimates(i));
+    row["standard_error"] = json_number_or_null(inference.standard_errors(i));
+    row["z"] = json_number_or_null(inference.z(i));
+    row["p"] = json_number_or_null(inference.p(i));
+    row["lower"] = json_number_or_null(inference.lower(i));
+    row["upper"] = json_number_or_null(inference.upper(i));
+    const int diagnosis = inference.diagnosis_of[at];
+    row["not_valid"] =
+        diagnosis < 0 ? Json(nullptr)
+                      : Json(std::string(enum_name(inference.diagnoses[static_cast<std::size_t>(diagnosis)].problem)));
+    parameters.push_back(std::move(row));
+  }
+  object["parameters"] = std::move(parameters);
+  Json diagnoses = Json::array();
+  for (const Diagnosis& diagnosis : inference.diagnoses) {
+    Json names = Json::array();
+    for (const int i : diagnosis.parameters) names.push_back(inference.names[static_cast<std::size_t>(i)]);
+    diagnoses.push_back(Json{{"problem", std::string(enum_name(diagnosis.problem))},
+                             {"sentence", diagnosis.sentence},
+                             {"withheld", std::move(names)}});
+  }
+  object["diagnoses"] = std::move(diagnoses);
+  return object;
+}
+
+Json profile_json(const std::vector<ProfileInterval>& intervals) {
+  Json list = Json::array();
+  for (const ProfileInterval& interval : intervals) {
+    Json points = Json::array();
+    for (const auto& [value, deviance] : interval.profile)
+      points.push_back(Json{{"value", json_number_or_null(value)}, {"deviance", json_number_or_null(deviance)}});
+    list.push_back(Json{{"name", interval.name},
+                        {"level", interval.level},
+                        {"estimate", json_number_or_null(interval.estimate)},
+                        {"lower", json_number_or_null(interval.lower)},
+                        {"upper", json_number_or_null(interval.upper)},
+                        {"note", interval.note},
+                        {"profile", std::move(points)}});
+  }
+  return list;
+}
+
 std::string history_lines(const FitResult& result) {
   std::string lines;
   for (const IterationRecord& record : result.history) {

@@ -1,5 +1,7 @@
 // clearway fit: a table in, a mixture of experts out.
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "../model_json.hpp"
@@ -9,6 +11,8 @@
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/design.hpp"
+#include "clearway/stat/inference.hpp"
+#include "clearway/stat/profile.hpp"
 
 namespace clearway::cli {
 
@@ -46,6 +50,31 @@ class NewRun {
   bool kept_ = false;
 };
 
+struct InferenceExtras {
+  std::string cluster;
+  std::vector<std::string> profile;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("cluster", self.cluster,
+          OptionInfo{.help = "column that names the clusters, for --standard-errors cluster", .metavar = "COLUMN"});
+    field("profile", self.profile,
+          OptionInfo{.help = "parameters that get profile-likelihood intervals, named as in \"expert 1: x1\"",
+                     .metavar = "NAME",
+                     .off = "none"});
+  }
+};
+
+/// Equal numbers for equal cells of a column; -1 for a missing cell.
+std::vector<int> cluster_codes(const Column& column) {
+  if (column.is_text) return column.codes;
+  std::map<double, int> seen;
+  std::vector<int> codes;
+  for (const double value : column.numbers)
+    codes.push_back(std::isnan(value) ? -1 : seen.try_emplace(value, static_cast<int>(seen.size())).first->second);
+  return codes;
+}
+
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;
@@ -73,6 +102,11 @@ class FitCommand final : public Command {
            "With --out the run folder holds config.json (every option; --config reads it back), model.json,\n"
            "summary.txt, summary.json (what --json prints) and history.jsonl (one line per iteration).\n"
            "\n"
+           "Every coefficient has its standard error, z value, p value and confidence interval; where the theory "
+           "behind\n"
+           "them does not hold (a separated gate, an expert at the noise floor, more experts than the data show), the\n"
+           "numbers are withheld and the reason is given.\n"
+           "\n"
            "A fit that does not converge is written and printed all the same, and the exit code is 3.\n";
   }
 
@@ -85,6 +119,9 @@ class FitCommand final : public Command {
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge"});
+    list.group("Inference");
+    list.add(inference_);
+    list.add(extras_);
     list.group("Table");
     list.add(csv_);
     list.group("Output");
@@ -96,31 +133,74 @@ class FitCommand final : public Command {
     if (!output_.out.empty()) folder.emplace(output_.out, output_.force);
     const auto progress = context.console.progress();
     progress(0.0, "reading");
-    const Design design = make_design(read_csv(path_, csv_), columns_, fit_.expert.kind, fit_.gate.kind);
+    Table table = read_csv(path_, csv_);
+    const std::vector<int> codes = clusters_of(table);
+    const Design design = make_design(std::move(table), chosen_columns(), fit_.expert.kind, fit_.gate.kind);
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitResult result = clearway::fit(design.data, fit_, nullptr, progress);
     result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
-    report(context, design, result, folder);
+    progress(1.0, "standard errors");
+    const Inference inference =
+        infer(design.data, result, names_of(design), inference_, clusters_of_rows(design, codes), fit_.threads);
+    std::vector<ProfileInterval> profiles;
+    for (const std::string& name : extras_.profile)
+      profiles.push_back(
+          profile_interval(design.data, result, names_of(design), inference, name, inference_.level, fit_.threads));
+    report(context, design, result, inference, profiles, folder);
     if (result.converged) return ExitCode::success;
     context.console.warn(fmt::format("not converged: {}", enum_name(result.reason)));
     return ExitCode::not_converged;
   }
 
  private:
-  void report(Context& context, const Design& design, const FitResult& result, std::optional<NewRun>& folder) const {
+  /// The clusters of the rows of the table; empty without --cluster.
+  std::vector<int> clusters_of(const Table& table) const {
+    const bool asked = inference_.standard_errors == StandardErrorKind::cluster;
+    if (asked && extras_.cluster.empty()) user_error("standard-errors 'cluster' needs --cluster COLUMN");
+    if (!asked && !extras_.cluster.empty())
+      user_error("--cluster is for --standard-errors cluster, not {}", enum_name(inference_.standard_errors));
+    if (!asked) return {};
+    const Column& column = table.column(extras_.cluster);
+    if (!column.missing.empty())
+      user_error("{}: the cluster of this row is missing", table.place(column.missing.front(), column));
+    return cluster_codes(column);
+  }
+
+  static std::vector<int> clusters_of_rows(const Design& design, const std::vector<int>& codes) {
+    std::vector<int> clusters;
+    if (!codes.empty())
+      for (const std::size_t row : design.kept_rows()) clusters.push_back(codes[row]);
+    return clusters;
+  }
+
+  /// The user's columns; the one that names clusters is no input unless it is asked for by name.
+  ColumnChoice chosen_columns() const {
+    ColumnChoice columns = columns_;
+    if (!extras_.cluster.empty()) columns.exclude.push_back(extras_.cluster);
+    return columns;
+  }
+
+  void report(Context& context, const Design& design, const FitResult& result, const Inference& inference,
+              const std::vector<ProfileInterval>& profiles, std::optional<NewRun>& folder) const {
     const ModelNames names = names_of(design);
     const Allocation counts = allocation(result.model, design.data);
-    const SummaryOptions layout{.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes};
+    const bool errors = inference.kind != StandardErrorKind::none;
+    const SummaryOptions layout{.digits = context.table_digits(),
+                                .allocation = &counts,
+                                .inference = errors ? &inference : nullptr,
+                                .notes = &design.notes};
     Json summary = {{"clearway", std::string(kVersion)}, {"command", "fit"}, {"data", path_}, {"seed", fit_.seed}};
     summary.update(summary_json(result, names, counts));
+    summary["inference"] = inference_json(inference);
+    if (!profiles.empty()) summary["profile"] = profile_json(profiles);
     summary["notes"] = design.notes;
     summary["dropped_rows"] = design.dropped.size();
-    const std::string text = full_summary(result, names, layout);
+    const std::string text = full_summary(result, names, layout) + profile_text(profiles, layout.digits, layout.width);
     if (folder) {
       const RunFolder& run = folder->keep();
       run.write_json("config.json", run_config(context.options));
-      run.write_json("model.json", model_to_json(result.model, design.recipe));
+      run.write_json("model.json", model_to_json(result.model, design.recipe, saved_inference(inference)));
       run.write("summary.txt", text);
       run.write_json("summary.json", summary);
       run.write("history.jsonl", history_lines(result));
@@ -142,6 +222,8 @@ class FitCommand final : public Command {
   std::string path_;
   ColumnChoice columns_;
   FitOptions fit_;
+  InferenceOptions inference_;
+  InferenceExtras extras_;
   CsvOptions csv_;
   FitOutput output_;
 };

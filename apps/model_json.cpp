@@ -290,7 +290,7 @@ void read_noise(JsonObject& json, MixtureModel& model) {
 std::optional<SavedInference> saved_inference(const Inference& inference) {
   if (inference.kind == StandardErrorKind::none) return std::nullopt;
   SavedInference saved{inference.kind, inference.model_covariance, {}};
-  for (const Diagnosis& diagnosis : inference.diagnoses) saved.notes.push_back(diagnosis.sentence);
+  for (const ValidityFinding& finding : inference.findings) saved.notes.push_back(finding.sentence);
   return saved;
 }
 

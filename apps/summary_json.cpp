@@ -117,22 +117,22 @@ Json inference_json(const Inference& inference) {
     row["p"] = json_number_or_null(inference.p(i));
     row["lower"] = json_number_or_null(inference.lower(i));
     row["upper"] = json_number_or_null(inference.upper(i));
-    const int diagnosis = inference.diagnosis_of[at];
+    const int finding = inference.finding_of[at];
     row["not_valid"] =
-        diagnosis < 0 ? Json(nullptr)
-                      : Json(std::string(enum_name(inference.diagnoses[static_cast<std::size_t>(diagnosis)].problem)));
+        finding < 0 ? Json(nullptr)
+                    : Json(std::string(enum_name(inference.findings[static_cast<std::size_t>(finding)].problem)));
     parameters.push_back(std::move(row));
   }
   object["parameters"] = std::move(parameters);
-  Json diagnoses = Json::array();
-  for (const Diagnosis& diagnosis : inference.diagnoses) {
+  Json findings = Json::array();
+  for (const ValidityFinding& finding : inference.findings) {
     Json names = Json::array();
-    for (const int i : diagnosis.parameters) names.push_back(inference.names[static_cast<std::size_t>(i)]);
-    diagnoses.push_back(Json{{"problem", std::string(enum_name(diagnosis.problem))},
-                             {"sentence", diagnosis.sentence},
-                             {"withheld", std::move(names)}});
+    for (const int i : finding.parameters) names.push_back(inference.names[static_cast<std::size_t>(i)]);
+    findings.push_back(Json{{"problem", std::string(enum_name(finding.problem))},
+                            {"sentence", finding.sentence},
+                            {"withheld", std::move(names)}});
   }
-  object["diagnoses"] = std::move(diagnoses);
+  object["findings"] = std::move(findings);
   return object;
 }
 
@@ -150,6 +150,17 @@ Json profile_json(const std::vector<ProfileInterval>& intervals) {
                         {"note", interval.note},
                         {"profile", std::move(points)}});
   }
+  return list;
+}
+
+Json wald_json(const std::vector<WaldTest>& tests) {
+  Json list = Json::array();
+  for (const WaldTest& test : tests)
+    list.push_back(Json{{"hypothesis", test.hypothesis},
+                        {"statistic", json_number_or_null(test.statistic)},
+                        {"df", test.degrees},
+                        {"p", json_number_or_null(test.p)},
+                        {"not_valid", test.not_valid.empty() ? Json(nullptr) : Json(test.not_valid)}});
   return list;
 }
 

@@ -4,6 +4,7 @@
 
 #include "clearway/io/json.hpp"
 #include "clearway/stat/profile.hpp"
+#include "clearway/stat/wald.hpp"
 
 namespace clearway::cli {
 
@@ -15,6 +16,9 @@ Json inference_json(const Inference& inference);
 
 /// Profile-likelihood intervals; an infinite end is null.
 Json profile_json(const std::vector<ProfileInterval>& intervals);
+
+/// Wald tests; without a test the reason in not_valid.
+Json wald_json(const std::vector<WaldTest>& tests);
 
 /// One object per iteration of the polished runs, for history.jsonl.
 std::string history_lines(const FitResult& result);

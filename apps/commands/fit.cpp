@@ -53,6 +53,7 @@ class NewRun {
 struct InferenceExtras {
   std::string cluster;
   std::vector<std::string> profile;
+  bool wald = false;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -62,6 +63,10 @@ struct InferenceExtras {
           OptionInfo{.help = "parameters that get profile-likelihood intervals, named as in \"expert 1: x1\"",
                      .metavar = "NAME",
                      .off = "none"});
+    field(
+        "wald", self.wald,
+        OptionInfo{.help = "Wald tests of every input (in the gate, in the experts, at all) and of equal coefficients",
+                   .off = "false"});
   }
 };
 
@@ -196,7 +201,12 @@ class FitCommand final : public Command {
     if (!profiles.empty()) summary["profile"] = profile_json(profiles);
     summary["notes"] = design.notes;
     summary["dropped_rows"] = design.dropped.size();
-    const std::string text = full_summary(result, names, layout) + profile_text(profiles, layout.digits, layout.width);
+    std::string text = full_summary(result, names, layout) + profile_text(profiles, layout.digits, layout.width);
+    if (extras_.wald) {
+      const std::vector<WaldTest> tests = wald_table(inference, names);
+      summary["wald"] = wald_json(tests);
+      text += "\nWald tests\n" + wald_text(tests, layout.width);
+    }
     if (folder) {
       const RunFolder& run = folder->keep();
       run.write_json("config.json", run_config(context.options));

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "clearway/base/text.hpp"
-#include "inference_diagnosis.hpp"
 #include "inference_parameters.hpp"
+#include "inference_validity.hpp"
 #include "probability.hpp"
 #include "score_rows.hpp"
 
@@ -106,13 +106,13 @@ class Inferrer {
     for (Vector* column :
          {&inference_.standard_errors, &inference_.z, &inference_.p, &inference_.lower, &inference_.upper})
       *column = Vector::Constant(size, kNan);
-    inference_.diagnosis_of.assign(static_cast<std::size_t>(size), -1);
+    inference_.finding_of.assign(static_cast<std::size_t>(size), -1);
   }
 
-  void withhold_all(Diagnosis diagnosis) {
-    for (int i = 0; i < inference_.size(); ++i) diagnosis.parameters.push_back(i);
-    inference_.diagnoses = {std::move(diagnosis)};
-    std::fill(inference_.diagnosis_of.begin(), inference_.diagnosis_of.end(), 0);
+  void withhold_all(ValidityFinding finding) {
+    for (int i = 0; i < inference_.size(); ++i) finding.parameters.push_back(i);
+    inference_.findings = {std::move(finding)};
+    std::fill(inference_.finding_of.begin(), inference_.finding_of.end(), 0);
   }
 
   void covariances(const Scaling& scaling, const MixtureModel& standard, const EngineSettings& settings,
@@ -148,12 +148,12 @@ class Inferrer {
     inference_.covariance = to_report * inference_.model_covariance * to_report.transpose();
     inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
 
-    inference_.diagnoses = diagnose({result_, standard, map, inverted,
-                                     merge_losses(data_, scaling, standard, responsibilities, settings.sigma_floor),
-                                     inference_, stacked, inference_.newton_decrement});
-    for (std::size_t d = 0; d < inference_.diagnoses.size(); ++d)
-      for (const int i : inference_.diagnoses[d].parameters) {
-        int& of = inference_.diagnosis_of[static_cast<std::size_t>(i)];
+    inference_.findings = find_problems({result_, standard, map, inverted,
+                                         merge_losses(data_, scaling, standard, responsibilities, settings.sigma_floor),
+                                         inference_, stacked, inference_.newton_decrement});
+    for (std::size_t d = 0; d < inference_.findings.size(); ++d)
+      for (const int i : inference_.findings[d].parameters) {
+        int& of = inference_.finding_of[static_cast<std::size_t>(i)];
         if (of < 0) of = static_cast<int>(d);
       }
     fill();

@@ -45,6 +45,25 @@ Vector flat_report(const Expert& expert, const ModelNames& names) {
   return values;
 }
 
+// One parameter of the gate: of the block of an expert, or (expert -1) of what all experts share.
+struct GateEntry {
+  int expert;
+  std::string label, name;
+};
+
+std::vector<GateEntry> gate_entries(const Gate& gate, const ModelNames& names) {
+  std::vector<GateEntry> entries;
+  if (gate.block_size() > 0)
+    for (int k = 0; k < gate.experts(); ++k)
+      for (const NamedValue& value : gate_report(gate, k, names))
+        entries.push_back({k, value.name, fmt::format("gate {}: {}", k + 1, value.name)});
+  for (Index i = static_cast<Index>(entries.size()); i < gate.parameters().size(); ++i) {
+    const std::string label = fmt::format("parameter {}", i + 1);
+    entries.push_back({-1, label, "gate: " + label});
+  }
+  return entries;
+}
+
 IntervalScale spread_scale(const std::string& label) {
   return label.starts_with("cor(") ? IntervalScale::fisher : IntervalScale::log;
 }
@@ -115,10 +134,7 @@ Matrix stacked_from_free(const MixtureModel& standard, const ParameterMap& map, 
 
 std::vector<std::string> stacked_names(const MixtureModel& model, const ModelNames& names) {
   std::vector<std::string> result;
-  if (model.gate.block_size() > 0)
-    for (int k = 0; k < model.gate.experts(); ++k)
-      for (const NamedValue& value : gate_report(model.gate, k, names))
-        result.push_back(fmt::format("gate {}: {}", k + 1, value.name));
+  for (const GateEntry& entry : gate_entries(model.gate, names)) result.push_back(entry.name);
   for (std::size_t k = 0; k < model.experts.size(); ++k) {
     const Expert& expert = model.experts[k];
     const bool classes = expert.spec().kind == ExpertKind::multinomial;
@@ -151,15 +167,13 @@ ReportedParameters reported_parameters(const MixtureModel& model, const ModelNam
     for (const NamedValue& value : report.noise)
       add("expert", k, value.name, value.value, ParameterPart::spread, spread_scale(value.name));
   }
-  const int block = model.gate.block_size();
-  if (block > 0 && model.gate.experts() > 1)
-    for (int k = 0; k < model.gate.experts(); ++k) {
-      const std::vector<NamedValue> report = gate_report(model.gate, k, names);
-      for (int c = 0; c < block; ++c)
-        if (!model.gate.pinned(static_cast<Index>(k) * block + c))
-          add("gate", k, report[static_cast<std::size_t>(c)].name, report[static_cast<std::size_t>(c)].value,
-              ParameterPart::gate, IntervalScale::identity);
-    }
+  if (model.gate.experts() > 1) {
+    const std::vector<GateEntry> entries = gate_entries(model.gate, names);
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (!model.gate.pinned(static_cast<Index>(i)))
+        add("gate", entries[i].expert, entries[i].label, model.gate.parameters()(static_cast<Index>(i)),
+            ParameterPart::gate, IntervalScale::identity);
+  }
   if (model.has_noise)
     add("noise weight", -1, "noise weight", model.noise_weight, ParameterPart::noise, IntervalScale::logit);
   for (Index k = 0; k < shares.size(); ++k)

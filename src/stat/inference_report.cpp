@@ -79,6 +79,9 @@ std::string inference_tables(const FitResult& result, const Inference& inference
     text += tables.part(
         heading, [&](int i) { return inference.experts[at(i)] == k && inference.parts[at(i)] == ParameterPart::gate; });
   }
+  text += tables.part("Gate, shared by all experts", [&](int i) {
+    return inference.experts[at(i)] < 0 && inference.parts[at(i)] == ParameterPart::gate;
+  });
   text += tables.part("Uniform noise", [&](int i) { return inference.parts[at(i)] == ParameterPart::noise; });
   return text;
 }
@@ -110,9 +113,9 @@ std::string inference_notes(const Inference& inference, std::size_t width) {
     text += detail::paragraph(fmt::format("Condition number of the information: {:.2g}; flattest direction: {}.",
                                           inference.condition_number, inference.flat_direction),
                               width, 2);
-  for (const Diagnosis& diagnosis : inference.diagnoses)
+  for (const ValidityFinding& finding : inference.findings)
     text += detail::paragraph(
-        fmt::format("{}: {}", diagnosis.parameters.empty() ? "Condition" : "Not valid", diagnosis.sentence), width, 2);
+        fmt::format("{}: {}", finding.parameters.empty() ? "Condition" : "Not valid", finding.sentence), width, 2);
   return text;
 }
 

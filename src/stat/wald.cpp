@@ -87,7 +87,7 @@ WaldTest wald_test(const Inference& inference, const Matrix& contrasts, const Ve
     if (!inference.valid(i))
       return refused(
           std::move(hypothesis),
-          inference.diagnoses[static_cast<std::size_t>(inference.diagnosis_of[static_cast<std::size_t>(i)])].sentence);
+          inference.findings[static_cast<std::size_t>(inference.finding_of[static_cast<std::size_t>(i)])].sentence);
     used.push_back(i);
   }
   if (used.empty()) return refused(std::move(hypothesis), "no parameter takes part");

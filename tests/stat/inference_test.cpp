@@ -1,4 +1,4 @@
-// Standard errors against closed forms, R and differences of the likelihood on the scale of the data; laws; diagnoses.
+// Standard errors against closed forms, R and differences of the likelihood on the scale of the data; laws; findings.
 #include "clearway/stat/inference.hpp"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST(Inference, OneLinearExpertIsOrdinaryLeastSquares) {
   // The interval of sigma: symmetric on the log scale, reach 1.959963984540054 / sqrt(2 n).
   EXPECT_NEAR(observed.upper(2), 15.0688559958 * std::exp(1.959963984540054 / 10), 1e-8);
   EXPECT_TRUE(std::isnan(observed.z(2)));
-  EXPECT_TRUE(observed.diagnoses.empty());
+  EXPECT_TRUE(observed.findings.empty());
   const Inference robust = infer(data, result, names_for(data), {.standard_errors = StandardErrorKind::sandwich});
   EXPECT_NEAR(robust.standard_errors(0), 5.541872177293, 1e-9);
   EXPECT_NEAR(robust.standard_errors(1), 0.398680875607, 1e-10);
@@ -282,12 +282,12 @@ TEST(Inference, NumbersAreNotANumberExactlyWhereTheyAreWithheld) {
 }
 
 bool has(const Inference& inference, ValidityProblem problem) {
-  for (const Diagnosis& d : inference.diagnoses)
+  for (const ValidityFinding& d : inference.findings)
     if (d.problem == problem) return true;
   return false;
 }
 
-TEST(InferenceDiagnosis, MoreExpertsThanThereAre) {
+TEST(InferenceValidity, MoreExpertsThanThereAre) {
   RandomStream stream(31);
   Data data;
   data.expert_inputs = random_matrix(stream, 500, 1);
@@ -299,7 +299,7 @@ TEST(InferenceDiagnosis, MoreExpertsThanThereAre) {
   EXPECT_FALSE(inference.valid(inference.index("gate 1: z1")));
 }
 
-TEST(InferenceDiagnosis, SeparatedGate) {
+TEST(InferenceValidity, SeparatedGate) {
   Data data = two_lines(200, 9, 0.1);
   RandomStream stream(10);
   data.expert_inputs.conservativeResize(200, 1);
@@ -316,7 +316,7 @@ TEST(InferenceDiagnosis, SeparatedGate) {
   EXPECT_TRUE(inference.valid(inference.index("expert 1: x1")));
 }
 
-TEST(InferenceDiagnosis, RidgeIsACondition) {
+TEST(InferenceValidity, RidgeIsACondition) {
   const Data data = two_lines(300, 11);
   FitOptions options = options_for(2);
   options.gate_ridge = 1e-3;
@@ -328,7 +328,7 @@ TEST(InferenceDiagnosis, RidgeIsACondition) {
   EXPECT_TRUE(inference.valid(inference.index("gate 1: z1")));
 }
 
-TEST(InferenceDiagnosis, NotAtAMaximum) {
+TEST(InferenceValidity, NotAtAMaximum) {
   const Data data = two_lines(300, 12);
   FitResult result = fit(data, options_for(2));
   result.model.experts[0].parameters()(1) += 1;
@@ -338,7 +338,7 @@ TEST(InferenceDiagnosis, NotAtAMaximum) {
   EXPECT_TRUE(std::isnan(inference.standard_errors(0)));
 }
 
-TEST(InferenceDiagnosis, DirectionsThatASymmetryLeavesFreeAreNamed) {
+TEST(InferenceValidity, DirectionsThatASymmetryLeavesFreeAreNamed) {
   const Data data = two_lines(200, 14);
   FitOptions options = options_for(2, {.kind = GateKind::gaussian});
   options.starts = 2;

@@ -8,7 +8,7 @@
 //
 // No small-sample factor is applied (R's sandwich calls these HC0 and CR0). Estimates move from the working scale of
 // fit() to the scale of the data by the exact derivative of that map; sigma, nu, shape, correlations and shares follow by
-// the delta method. docs/inference.md gives the formulas, the rules behind every diagnosis and measured coverage.
+// the delta method. docs/inference.md gives the formulas, the rules behind every finding and measured coverage.
 #pragma once
 
 #include <array>
@@ -77,7 +77,7 @@ inline std::span<const EnumName<ValidityProblem>> enum_names(ValidityProblem) {
 }
 
 /// One finding. Parameters are indices into the table of Inference.
-struct Diagnosis {
+struct ValidityFinding {
   ValidityProblem problem;
   std::string sentence;
   std::vector<int> parameters = {};  ///< whose numbers are withheld; empty: a condition under which all are read
@@ -96,7 +96,7 @@ inline std::span<const EnumName<ParameterPart>> enum_names(ParameterPart) {
   return names;
 }
 
-/// The table and the covariances. A number is NaN exactly where it is withheld (diagnosis_of is not negative) or not
+/// The table and the covariances. A number is NaN exactly where it is withheld (finding_of is not negative) or not
 /// defined (z and p of parameters for which zero is no hypothesis: all but coefficients).
 struct Inference {
   StandardErrorKind kind = StandardErrorKind::none;
@@ -107,15 +107,15 @@ struct Inference {
   std::vector<ParameterPart> parts;  ///< what each belongs to
   std::vector<int> experts;          ///< the expert (or gate block) from 0; -1 for the noise weight
   Vector estimates, standard_errors, z, p, lower, upper;
-  std::vector<int> diagnosis_of;  ///< index into diagnoses, -1 where the numbers are valid
-  Matrix covariance;              ///< of the estimates; rows and columns of withheld parameters are NaN
+  std::vector<int> finding_of;  ///< index into findings, -1 where the numbers are valid
+  Matrix covariance;            ///< of the estimates; rows and columns of withheld parameters are NaN
 
   /// Covariance of model_parameters(model), for functions of the model (predictions). Zero rows and columns belong to
   /// parameters that are pinned or at a bound; directions along which the likelihood is flat are left out. Empty where
   /// nothing is valid.
   Matrix model_covariance;
 
-  std::vector<Diagnosis> diagnoses;
+  std::vector<ValidityFinding> findings;
   double condition_number = 0;  ///< of the information with unit diagonal, on the working scale
   std::string flat_direction;   ///< the parameters that move along the flattest direction, in words
   double newton_decrement = 0;  ///< score' A^-1 score: squared distance to the maximum in standard errors
@@ -124,7 +124,7 @@ struct Inference {
   int size() const { return static_cast<int>(names.size()); }
   /// True when standard errors were asked for and at least those of some parameters hold.
   bool available() const { return model_covariance.size() > 0; }
-  bool valid(int parameter) const { return diagnosis_of[static_cast<std::size_t>(parameter)] < 0; }
+  bool valid(int parameter) const { return finding_of[static_cast<std::size_t>(parameter)] < 0; }
   /// The parameter of that name; throws std::invalid_argument with the nearest name where there is none.
   int index(const std::string& name) const;
 };

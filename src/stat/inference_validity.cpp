@@ -1,4 +1,4 @@
-#include "inference_diagnosis.hpp"
+#include "inference_validity.hpp"
 
 #include <Eigen/Eigenvalues>
 #include <algorithm>
@@ -44,9 +44,9 @@ std::string free_name(int f, const ParameterMap& map, const std::vector<std::str
 
 class Finder {
  public:
-  explicit Finder(const DiagnosisInputs& inputs) : in_(inputs) {}
+  explicit Finder(const ValidityInputs& inputs) : in_(inputs) {}
 
-  std::vector<Diagnosis> run() {
+  std::vector<ValidityFinding> run() {
     not_at_maximum();
     noise_floor();
     separated_gate();
@@ -87,14 +87,11 @@ class Finder {
   std::vector<int> of_free(int f) const {
     const ParameterMap& map = in_.map;
     if (f == map.noise) return table([&](std::size_t i) { return in_.inference.parts[i] == ParameterPart::noise; });
-    const int block = in_.standard.gate.block_size();
     for (std::size_t i = 0; i < map.gate.size(); ++i)
       if (map.gate[i] == f) {
-        const std::string name = in_.stacked[i];
-        const int expert = static_cast<int>(i) / std::max(1, block);
+        const std::string& name = in_.stacked[i];
         return table([&](std::size_t j) {
-          return in_.inference.parts[j] == ParameterPart::gate && in_.inference.experts[j] == expert &&
-                 in_.inference.names[j] == name;
+          return in_.inference.parts[j] == ParameterPart::gate && in_.inference.names[j] == name;
         });
       }
     std::vector<int> indices;
@@ -135,7 +132,7 @@ class Finder {
   void noise_floor() {
     for (const int f : in_.inverted.at_bound) {
       const std::string name = free_name(f, in_.map, in_.stacked);
-      if (name.find("log(nu)") != std::string::npos || name.find("log(shape)") != std::string::npos) continue;
+      if (!name.ends_with("log(sigma)") && name.find("log covariance factor") == std::string::npos) continue;
       for (std::size_t k = 0; k < in_.map.experts.size(); ++k) {
         const auto& entries = in_.map.experts[k];
         if (std::find(entries.begin(), entries.end(), f) == entries.end()) continue;
@@ -164,7 +161,7 @@ class Finder {
     };
     for (const int f : in_.inverted.at_bound) {
       const std::vector<int> affected = of_free(f);
-      const bool known = std::any_of(found_.begin(), found_.end(), [&](const Diagnosis& d) {
+      const bool known = std::any_of(found_.begin(), found_.end(), [&](const ValidityFinding& d) {
         return d.problem == ValidityProblem::noise_floor && std::all_of(affected.begin(), affected.end(), [&](int i) {
                  return std::find(d.parameters.begin(), d.parameters.end(), i) != d.parameters.end();
                });
@@ -259,8 +256,8 @@ class Finder {
           "all the same.");
   }
 
-  const DiagnosisInputs& in_;
-  std::vector<Diagnosis> found_;
+  const ValidityInputs& in_;
+  std::vector<ValidityFinding> found_;
 };
 
 }  // namespace
@@ -326,7 +323,7 @@ std::string direction_in_words(const Vector& direction, const ParameterMap& map,
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-std::vector<Diagnosis> diagnose(const DiagnosisInputs& inputs) {
+std::vector<ValidityFinding> find_problems(const ValidityInputs& inputs) {
   return Finder(inputs).run();
 }
 

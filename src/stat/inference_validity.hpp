@@ -25,8 +25,8 @@ struct InvertedInformation {
 InvertedInformation invert_information(const Matrix& information, const ParameterMap& map, const Vector& free,
                                        double total_weight, int surplus);
 
-/// What diagnose() looks at. `standard` is on the working scale.
-struct DiagnosisInputs {
+/// What find_problems() looks at. `standard` is on the working scale.
+struct ValidityInputs {
   const FitResult& result;
   const MixtureModel& standard;
   const ParameterMap& map;
@@ -38,7 +38,7 @@ struct DiagnosisInputs {
 };
 
 /// Every finding, the gravest first.
-std::vector<Diagnosis> diagnose(const DiagnosisInputs& inputs);
+std::vector<ValidityFinding> find_problems(const ValidityInputs& inputs);
 
 /// The largest loadings of a direction over the free parameters, in words: "expert 1: x1 (0.71), expert 2: x1 (-0.70)".
 std::string direction_in_words(const Vector& direction, const ParameterMap& map,

@@ -78,6 +78,15 @@ Json expert_to_json(const Expert& expert, std::size_t number) {
                                           static_cast<std::size_t>(expert.parameters().size()), what + ".parameters")}};
 }
 
+Json inference_to_json(const SavedInference& inference) {
+  std::vector<double> triangle;
+  for (Eigen::Index i = 0; i < inference.covariance.rows(); ++i)
+    for (Eigen::Index j = 0; j <= i; ++j) triangle.push_back(inference.covariance(i, j));
+  return Json{{"standard_errors", std::string(enum_name(inference.kind))},
+              {"notes", inference.notes},
+              {"covariance", json_numbers(triangle.data(), triangle.size(), "inference.covariance")}};
+}
+
 /// Shapes that the recipe implies.
 struct Shapes {
   int expert_inputs = 0;
@@ -242,6 +251,29 @@ Expert expert_from_json(JsonObject json, ExpertKind kind, const Shapes& shapes) 
   return expert;
 }
 
+std::optional<SavedInference> read_inference(JsonObject& json, const MixtureModel& model) {
+  if (!json.has("inference")) return std::nullopt;
+  JsonObject object = json.object("inference");
+  SavedInference inference;
+  inference.kind = object.choice<StandardErrorKind>("standard_errors");
+  inference.notes = object.texts("notes");
+  const std::vector<double> triangle = object.numbers("covariance");
+  const auto size = model_parameters(model).size();
+  if (!triangle.empty()) {
+    if (static_cast<Eigen::Index>(triangle.size()) != size * (size + 1) / 2)
+      user_error("{} must hold the lower triangle of a {} x {} matrix, not {}", object.where("covariance"), size, size,
+                 plural(triangle.size(), "number"));
+    inference.covariance.resize(size, size);
+    std::size_t at = 0;
+    for (Eigen::Index i = 0; i < size; ++i)
+      for (Eigen::Index j = 0; j <= i; ++j) inference.covariance(i, j) = inference.covariance(j, i) = triangle[at++];
+    if ((inference.covariance.diagonal().array() < 0).any())
+      user_error("{} must not hold negative variances", object.where("covariance"));
+  }
+  object.finish();
+  return inference;
+}
+
 void read_noise(JsonObject& json, MixtureModel& model) {
   if (json.at("noise").is_null()) return;
   JsonObject noise = json.object("noise");
@@ -287,7 +319,15 @@ void read_constraints(JsonObject json, MixtureModel& model) {
 
 }  // namespace
 
-Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
+std::optional<SavedInference> saved_inference(const Inference& inference) {
+  if (inference.kind == StandardErrorKind::none) return std::nullopt;
+  SavedInference saved{inference.kind, inference.model_covariance, {}};
+  for (const ValidityFinding& finding : inference.findings) saved.notes.push_back(finding.sentence);
+  return saved;
+}
+
+Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe,
+                   const std::optional<SavedInference>& inference) {
   require_fit(model, recipe);
   Json experts = Json::array();
   for (std::size_t k = 0; k < model.experts.size(); ++k) experts.push_back(expert_to_json(model.experts[k], k));
@@ -302,6 +342,7 @@ Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
                 {"experts", std::move(experts)},
                 {"noise", std::move(noise)}};
   if (!model.constraints.empty()) document["constraints"] = constraints_to_json(model.constraints);
+  if (inference) document["inference"] = inference_to_json(*inference);
   return document;
 }
 
@@ -324,6 +365,7 @@ SavedModel model_from_json(const Json& document, const std::string& source) {
     saved.model.experts.push_back(expert_from_json(std::move(expert), saved.recipe.expert, shapes));
   read_noise(json, saved.model);
   if (json.has("constraints")) read_constraints(json.object("constraints"), saved.model);
+  saved.inference = read_inference(json, saved.model);
   json.finish();
   return saved;
 }

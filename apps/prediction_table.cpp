@@ -119,6 +119,7 @@ Table prediction_table(PredictionInputs inputs) {
   for (int k = 0; k < model.expert_count(); ++k)
     add_means(table, model.experts[static_cast<std::size_t>(k)].mean(data.expert_inputs, data.trials, data.offset),
               fmt::format("_{}", k + 1), design);
+  for (const NumberColumn& column : inputs.intervals) table.numbers(column.name, column.values);
   if (design.has_response) add_posterior(table, model, design);
   return table.finish();
 }

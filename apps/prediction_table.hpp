@@ -8,6 +8,7 @@
 //   expert                  the expert with the largest gate weight
 //   gate_1 .. gate_k        weights of the gate
 //   mean_1 .. mean_k        E[y | x, expert]     (vector response: mean_1_<response>; multinomial: probability_1_<class>)
+//   intervals and effects   (prediction_intervals.hpp)
 // and where the response is in the table:
 //   log_density             log p(y | x)
 //   responsibility_1 .. k   P(expert | x, y), with a noise component also responsibility_noise
@@ -18,6 +19,7 @@
 
 #include "clearway/base/table.hpp"
 #include "model_json.hpp"
+#include "prediction_intervals.hpp"
 
 namespace clearway::cli {
 
@@ -27,6 +29,7 @@ struct PredictionInputs {
   const Design& design;           ///< of apply_recipe(); may have left rows out
   std::vector<Column> kept;       ///< columns to begin with, one cell per row of the table
   std::vector<double> quantiles;  ///< probabilities in (0, 1)
+  std::vector<NumberColumn> intervals = {};
 };
 
 /// The table, one row per row of the file, in its order.

@@ -16,6 +16,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_study_acceptance_command());
   commands.push_back(make_study_rates_command());
   commands.push_back(make_study_selection_command());
+  commands.push_back(make_study_coverage_command());
   commands.push_back(make_help_command());
   commands.push_back(make_generate_command());
   return commands;

@@ -20,6 +20,7 @@ std::unique_ptr<Command> make_study_gridlock_command();
 std::unique_ptr<Command> make_study_acceptance_command();
 std::unique_ptr<Command> make_study_rates_command();
 std::unique_ptr<Command> make_study_selection_command();
+std::unique_ptr<Command> make_study_coverage_command();
 std::unique_ptr<Command> make_help_command();
 std::unique_ptr<Command> make_generate_command();
 

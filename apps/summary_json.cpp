@@ -96,6 +96,74 @@ Json summary_json(const FitResult& result, const ModelNames& names, const Alloca
   return object;
 }
 
+Json inference_json(const Inference& inference) {
+  if (inference.kind == StandardErrorKind::none) return nullptr;
+  Json object = Json::object();
+  object["standard_errors"] = std::string(enum_name(inference.kind));
+  object["level"] = inference.level;
+  object["condition_number"] = json_number_or_null(inference.condition_number);
+  object["flat_direction"] = inference.flat_direction;
+  Json parameters = Json::array();
+  for (int i = 0; i < inference.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    Json row = Json::object();
+    row["name"] = inference.names[at];
+    row["part"] = std::string(enum_name(inference.parts[at]));
+    row["expert"] = inference.experts[at] >= 0 ? Json(inference.experts[at] + 1) : Json(nullptr);
+    row["label"] = inference.labels[at];
+    row["estimate"] = json_number_or_null(inference.estimates(i));
+    row["standard_error"] = json_number_or_null(inference.standard_errors(i));
+    row["z"] = json_number_or_null(inference.z(i));
+    row["p"] = json_number_or_null(inference.p(i));
+    row["lower"] = json_number_or_null(inference.lower(i));
+    row["upper"] = json_number_or_null(inference.upper(i));
+    const int finding = inference.finding_of[at];
+    row["not_valid"] =
+        finding < 0 ? Json(nullptr)
+                    : Json(std::string(enum_name(inference.findings[static_cast<std::size_t>(finding)].problem)));
+    parameters.push_back(std::move(row));
+  }
+  object["parameters"] = std::move(parameters);
+  Json findings = Json::array();
+  for (const ValidityFinding& finding : inference.findings) {
+    Json names = Json::array();
+    for (const int i : finding.parameters) names.push_back(inference.names[static_cast<std::size_t>(i)]);
+    findings.push_back(Json{{"problem", std::string(enum_name(finding.problem))},
+                            {"sentence", finding.sentence},
+                            {"withheld", std::move(names)}});
+  }
+  object["findings"] = std::move(findings);
+  return object;
+}
+
+Json profile_json(const std::vector<ProfileInterval>& intervals) {
+  Json list = Json::array();
+  for (const ProfileInterval& interval : intervals) {
+    Json points = Json::array();
+    for (const auto& [value, deviance] : interval.profile)
+      points.push_back(Json{{"value", json_number_or_null(value)}, {"deviance", json_number_or_null(deviance)}});
+    list.push_back(Json{{"name", interval.name},
+                        {"level", interval.level},
+                        {"estimate", json_number_or_null(interval.estimate)},
+                        {"lower", json_number_or_null(interval.lower)},
+                        {"upper", json_number_or_null(interval.upper)},
+                        {"note", interval.note},
+                        {"profile", std::move(points)}});
+  }
+  return list;
+}
+
+Json wald_json(const std::vector<WaldTest>& tests) {
+  Json list = Json::array();
+  for (const WaldTest& test : tests)
+    list.push_back(Json{{"hypothesis", test.hypothesis},
+                        {"statistic", json_number_or_null(test.statistic)},
+                        {"df", test.degrees},
+                        {"p", json_number_or_null(test.p)},
+                        {"not_valid", test.not_valid.empty() ? Json(nullptr) : Json(test.not_valid)}});
+  return list;
+}
+
 std::string history_lines(const FitResult& result) {
   std::string lines;
   for (const IterationRecord& record : result.history) {

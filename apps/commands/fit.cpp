@@ -1,19 +1,21 @@
 // clearway fit: a table in, a mixture of experts out.
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <optional>
 
+#include "../fit_in_chunks.hpp"
 #include "../model_json.hpp"
 #include "../registry.hpp"
 #include "../summary_json.hpp"
 #include "build_information.hpp"
-#include "clearway/base/errors.hpp"
-#include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/constraints.hpp"
 #include "clearway/stat/design.hpp"
 #include "clearway/stat/formula.hpp"
-#include "clearway/stat/streaming.hpp"
+#include "clearway/stat/inference.hpp"
+#include "clearway/stat/profile.hpp"
 
 namespace clearway::cli {
 
@@ -51,6 +53,36 @@ class NewRun {
   bool kept_ = false;
 };
 
+struct InferenceExtras {
+  std::string cluster;
+  std::vector<std::string> profile;
+  bool wald = false;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("cluster", self.cluster,
+          OptionInfo{.help = "column that names the clusters, for --standard-errors cluster", .metavar = "COLUMN"});
+    field("profile", self.profile,
+          OptionInfo{.help = "parameters that get profile-likelihood intervals, named as in \"expert 1: x1\"",
+                     .metavar = "NAME",
+                     .off = "none"});
+    field(
+        "wald", self.wald,
+        OptionInfo{.help = "Wald tests of every input (in the gate, in the experts, at all) and of equal coefficients",
+                   .off = "false"});
+  }
+};
+
+/// Equal numbers for equal cells of a column; -1 for a missing cell.
+std::vector<int> cluster_codes(const Column& column) {
+  if (column.is_text) return column.codes;
+  std::map<double, int> seen;
+  std::vector<int> codes;
+  for (const double value : column.numbers)
+    codes.push_back(std::isnan(value) ? -1 : seen.try_emplace(value, static_cast<int>(seen.size())).first->second);
+  return codes;
+}
+
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;
@@ -78,6 +110,11 @@ class FitCommand final : public Command {
            "With --out the run folder holds config.json (every option; --config reads it back), model.json,\n"
            "summary.txt, summary.json (what --json prints) and history.jsonl (one line per iteration).\n"
            "\n"
+           "Every coefficient has its standard error, z value, p value and confidence interval; where the theory "
+           "behind\n"
+           "them does not hold (a separated gate, an expert at the noise floor, more experts than the data show), the\n"
+           "numbers are withheld and the reason is given.\n"
+           "\n"
            "A fit that does not converge is written and printed all the same, and the exit code is 3.\n";
   }
 
@@ -92,6 +129,9 @@ class FitCommand final : public Command {
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge"});
+    list.group("Inference");
+    list.add(inference_);
+    list.add(extras_);
     list.group("Large tables");
     list.add(stream_);
     list.group("Table");
@@ -103,109 +143,108 @@ class FitCommand final : public Command {
   ExitCode run(Context& context) override {
     std::optional<NewRun> folder;
     if (!output_.out.empty()) folder.emplace(output_.out, output_.force);
-    if (stream_.stream) return run_stream(context, folder);
+    if (stream_.stream) return run_in_chunks(context, folder);
     const auto progress = context.console.progress();
     progress(0.0, "reading");
     Table table = read_csv(path_, csv_);
     formula_.apply(table, columns_);
-    const Design design = make_design(std::move(table), columns_, fit_.expert.kind, fit_.gate.kind);
+    const std::vector<int> codes = clusters_of(table);
+    const Design design = make_design(std::move(table), chosen_columns(), fit_.expert.kind, fit_.gate.kind);
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitOptions options = fit_;
     options.constraints = constraints_of(design);
     FitResult result = clearway::fit(design.data, options, nullptr, progress);
     result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
-    return report(context, design, result, allocation(result.model, design.data), folder);
+    progress(1.0, "standard errors");
+    const Inference inference =
+        infer(design.data, result, names_of(design), inference_, clusters_of_rows(design, codes), fit_.threads);
+    std::vector<ProfileInterval> profiles;
+    for (const std::string& name : extras_.profile)
+      profiles.push_back(
+          profile_interval(design.data, result, names_of(design), inference, name, inference_.level, fit_.threads));
+    report(context, design, result, allocation(result.model, design.data), inference, profiles, folder);
+    return ending(context, result);
   }
 
  private:
-  /// Reads the table chunk by chunk, once to begin with and once for every pass.
-  ExitCode run_stream(Context& context, std::optional<NewRun>& folder) {
-    if (path_ == "-")
-      user_error("stream reads the table several times, which standard input does not allow; name a file");
-    const auto progress = context.console.progress();
-    const auto rows = static_cast<std::size_t>(stream_.chunk_rows);
-    Design design;  // of the first chunk; then without data
-    std::optional<StreamingFit> fitting;
-    std::size_t all_rows = 0, dropped = 0;
-    read_csv_in_chunks(path_, csv_, rows, [&](Table table) {
-      const std::size_t count = table.rows;
-      if (!fitting) {
-        formula_.apply(table, columns_);
-        design = make_design(std::move(table), columns_, fit_.expert.kind, fit_.gate.kind);
-        FitOptions options = fit_;
-        options.constraints = constraints_of(design);
-        fitting.emplace(design.data, options, stream_, progress);
-        dropped = design.dropped.size();
-        design.data = Data();
-      } else {
-        const Data data = next_chunk(design.recipe, std::move(table), dropped);
-        if (data.rows() > 0) fitting->online(data);
-      }
-      all_rows += count;
-      progress(0.2, fmt::format("{} rows", all_rows));
-      return true;
-    });
-    for (int pass = 1; fitting->wants_pass(); ++pass) {
-      fitting->begin_pass();
-      std::size_t done = 0, ignored = 0;
-      read_csv_in_chunks(path_, csv_, rows, [&](Table table) {
-        done += table.rows;
-        const Data data = next_chunk(design.recipe, std::move(table), ignored);
-        if (data.rows() > 0) fitting->add(data);
-        progress(static_cast<double>(done) / static_cast<double>(all_rows), fmt::format("pass {}", pass));
-        return true;
-      });
-      if (done != all_rows) world_error("{}: changed while it was read", path_);
-      fitting->end_pass();
-    }
-    design.notes = {fmt::format("Read in chunks of {} rows; the first one found the starting values.", rows)};
-    if (dropped > 0) design.notes.push_back(fmt::format("{} with missing cells left out.", plural(dropped, "row")));
-    FitResult result = fitting->result();
-    result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
-    return report(context, design, result, fitting->allocation(), folder);
+  ExitCode run_in_chunks(Context& context, std::optional<NewRun>& folder) {
+    if (!extras_.profile.empty() || extras_.wald || !extras_.cluster.empty())
+      user_error("stream keeps no rows: --profile, --wald and --cluster do not go with it");
+    const ChunkedFit found = fit_in_chunks({path_, csv_, formula_, columns_, fit_, stream_,
+                                            [this](const Design& design) { return constraints_of(design); }},
+                                           context.console.progress());
+    report(context, found.design, found.result, found.allocation, Inference(), {}, folder);
+    return ending(context, found.result);
   }
 
-  /// A later chunk as data; rows without a response are missing cells like any other.
-  Data next_chunk(const DesignRecipe& recipe, Table table, std::size_t& dropped) const {
-    const std::vector<std::size_t> lines = table.first_line;
-    Design chunk = apply_recipe(recipe, std::move(table), columns_.missing);
-    const std::vector<std::size_t> kept = chunk.kept_rows();
-    dropped += chunk.dropped.size();
-    std::vector<Eigen::Index> complete;
-    for (Eigen::Index t = 0; t < chunk.data.rows(); ++t) {
-      if (chunk.data.response.row(t).allFinite())
-        complete.push_back(t);
-      else if (columns_.missing == MissingPolicy::error)
-        user_error("{}: line {}: the response is missing; leave such rows out with --missing drop", path_,
-                   lines[kept[static_cast<std::size_t>(t)]]);
-    }
-    dropped += static_cast<std::size_t>(chunk.data.rows()) - complete.size();
-    return complete.size() == static_cast<std::size_t>(chunk.data.rows()) ? std::move(chunk.data)
-                                                                          : chunk.data.subset(complete);
-  }
-
-  ExitCode report(Context& context, const Design& design, const FitResult& result, const Allocation& counts,
-                  std::optional<NewRun>& folder) const {
-    write(context, design, result, counts, folder);
+  static ExitCode ending(Context& context, const FitResult& result) {
     if (result.converged) return ExitCode::success;
     context.console.warn(fmt::format("not converged: {}", enum_name(result.reason)));
     return ExitCode::not_converged;
   }
 
-  void write(Context& context, const Design& design, const FitResult& result, const Allocation& counts,
-             std::optional<NewRun>& folder) const {
+  Constraints constraints_of(const Design& design) const {
     const ModelNames names = names_of(design);
-    const SummaryOptions layout{.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes};
+    return find_constraints(constraints_,
+                            Gate(fit_.gate, static_cast<int>(design.data.gate_inputs.cols()), fit_.experts),
+                            Expert(fit_.expert, static_cast<int>(design.data.expert_inputs.cols()),
+                                   static_cast<int>(design.data.response.cols()), design.data.classes),
+                            names.gate_inputs, names.expert_inputs, design.response_names);
+  }
+
+  /// The clusters of the rows of the table; empty without --cluster.
+  std::vector<int> clusters_of(const Table& table) const {
+    const bool asked = inference_.standard_errors == StandardErrorKind::cluster;
+    if (asked && extras_.cluster.empty()) user_error("standard-errors 'cluster' needs --cluster COLUMN");
+    if (!asked && !extras_.cluster.empty())
+      user_error("--cluster is for --standard-errors cluster, not {}", enum_name(inference_.standard_errors));
+    if (!asked) return {};
+    const Column& column = table.column(extras_.cluster);
+    if (!column.missing.empty())
+      user_error("{}: the cluster of this row is missing", table.place(column.missing.front(), column));
+    return cluster_codes(column);
+  }
+
+  static std::vector<int> clusters_of_rows(const Design& design, const std::vector<int>& codes) {
+    std::vector<int> clusters;
+    if (!codes.empty())
+      for (const std::size_t row : design.kept_rows()) clusters.push_back(codes[row]);
+    return clusters;
+  }
+
+  /// The user's columns; the one that names clusters is no input unless it is asked for by name.
+  ColumnChoice chosen_columns() const {
+    ColumnChoice columns = columns_;
+    if (!extras_.cluster.empty()) columns.exclude.push_back(extras_.cluster);
+    return columns;
+  }
+
+  void report(Context& context, const Design& design, const FitResult& result, const Allocation& counts,
+              const Inference& inference, const std::vector<ProfileInterval>& profiles,
+              std::optional<NewRun>& folder) const {
+    const ModelNames names = names_of(design);
+    const bool errors = inference.kind != StandardErrorKind::none;
+    const SummaryOptions layout{.digits = context.table_digits(),
+                                .allocation = &counts,
+                                .inference = errors ? &inference : nullptr,
+                                .notes = &design.notes};
     Json summary = {{"clearway", std::string(kVersion)}, {"command", "fit"}, {"data", path_}, {"seed", fit_.seed}};
     summary.update(summary_json(result, names, counts));
+    summary["inference"] = inference_json(inference);
+    if (!profiles.empty()) summary["profile"] = profile_json(profiles);
     summary["notes"] = design.notes;
     summary["dropped_rows"] = design.dropped.size();
-    const std::string text = full_summary(result, names, layout);
+    std::string text = full_summary(result, names, layout) + profile_text(profiles, layout.digits, layout.width);
+    if (extras_.wald) {
+      const std::vector<WaldTest> tests = wald_table(inference, names);
+      summary["wald"] = wald_json(tests);
+      text += "\nWald tests\n" + wald_text(tests, layout.width);
+    }
     if (folder) {
       const RunFolder& run = folder->keep();
       run.write_json("config.json", run_config(context.options));
-      run.write_json("model.json", model_to_json(result.model, design.recipe));
+      run.write_json("model.json", model_to_json(result.model, design.recipe, saved_inference(inference)));
       run.write("summary.txt", text);
       run.write_json("summary.json", summary);
       run.write("history.jsonl", history_lines(result));
@@ -224,21 +263,14 @@ class FitCommand final : public Command {
     return config;
   }
 
-  Constraints constraints_of(const Design& design) const {
-    const ModelNames names = names_of(design);
-    return find_constraints(constraints_,
-                            Gate(fit_.gate, static_cast<int>(design.data.gate_inputs.cols()), fit_.experts),
-                            Expert(fit_.expert, static_cast<int>(design.data.expert_inputs.cols()),
-                                   static_cast<int>(design.data.response.cols()), design.data.classes),
-                            names.gate_inputs, names.expert_inputs, design.response_names);
-  }
-
   std::string path_;
-  FormulaOption formula_;
   ColumnChoice columns_;
   FitOptions fit_;
+  FormulaOption formula_;
   ConstraintChoice constraints_;
   StreamOptions stream_;
+  InferenceOptions inference_;
+  InferenceExtras extras_;
   CsvOptions csv_;
   FitOutput output_;
 };

@@ -65,6 +65,7 @@ class PredictCommand final : public Command {
   std::string_view summary() const override { return "predict new rows with a fitted model"; }
   std::string_view examples() const override {
     return "clearway predict run/ new.csv --out predictions.csv\n"
+           "clearway predict run/ new.csv --interval confidence --effects x1\n"
            "clearway predict run/ new.csv --quantiles 0.1,0.9 --keep id | head\n"
            "cat new.csv | clearway predict run/ -\n";
   }
@@ -78,6 +79,13 @@ class PredictCommand final : public Command {
            "after seeing the response; responsibility_noise with a noise component). NA stands where a cell that is\n"
            "needed is missing.\n"
            "\n"
+           "--interval confidence adds NAME_se, NAME_low, NAME_high for mean, gate_1 to gate_K and mean_1 to mean_K\n"
+           "(delta method); band widens them so that they hold for all rows at once. --interval prediction adds\n"
+           "prediction_low and prediction_high, --interval hdr the smallest region for a new response, hdr_1_low,\n"
+           "hdr_1_high and so on, in several pieces where the density has several peaks. --effects x adds the "
+           "marginal\n"
+           "effect of a column, effect_x.\n"
+           "\n"
            "With --json the same columns as lists in one object.\n";
   }
 
@@ -86,6 +94,8 @@ class PredictCommand final : public Command {
     list.argument("new.csv", path_, "the table; - reads standard input");
     list.group("Prediction");
     list.add(options_);
+    list.group("Intervals");
+    list.add(intervals_);
     list.group("Table");
     list.add(csv_);
   }
@@ -107,12 +117,24 @@ class PredictCommand final : public Command {
     std::vector<Column> kept;
     for (const std::string& name : options_.keep) kept.push_back(table.column(name));
     const MissingPolicy policy = options_.missing == MissingRow::na ? MissingPolicy::drop : MissingPolicy::error;
+    const Table raw = intervals_.effects.empty() ? Table() : table;  // effects move its columns
     const Design design = apply_recipe(saved.recipe, std::move(table), policy);
     for (const std::string& warning : design.warnings) context.console.warn(warning);
     if (!design.dropped.empty())
       context.console.note(fmt::format("{} rows with missing inputs have NA predictions", design.dropped.size()));
-    const Table predictions =
-        prediction_table({.saved = saved, .design = design, .kept = std::move(kept), .quantiles = options_.quantiles});
+    std::vector<NumberColumn> intervals = interval_columns({.saved = saved,
+                                                            .design = design,
+                                                            .table = raw,
+                                                            .missing = policy,
+                                                            .seed = static_cast<std::uint64_t>(context.common.seed),
+                                                            .threads = context.common.threads},
+                                                           intervals_);
+    warn_of_conditions(context, saved);
+    const Table predictions = prediction_table({.saved = saved,
+                                                .design = design,
+                                                .kept = std::move(kept),
+                                                .quantiles = options_.quantiles,
+                                                .intervals = std::move(intervals)});
     if (context.common.json)
       write_json(options_.out, json_of(predictions));
     else
@@ -121,6 +143,14 @@ class PredictCommand final : public Command {
   }
 
  private:
+  /// What was not valid in the fit may taint intervals that lean on it.
+  void warn_of_conditions(Context& context, const SavedModel& saved) const {
+    const bool leans = intervals_.interval == IntervalKind::confidence || intervals_.interval == IntervalKind::band;
+    if (!leans || !saved.inference) return;
+    for (const std::string& note : saved.inference->notes)
+      context.console.warn(fmt::format("intervals hold up to this: {}", note));
+  }
+
   SavedModel load() const {
     if (std::filesystem::is_regular_file(run_)) return model_from_json(read_json(run_), run_);
     const RunFolder folder = RunFolder::open(run_);
@@ -130,6 +160,7 @@ class PredictCommand final : public Command {
   std::string run_;
   std::string path_;
   PredictOptions options_;
+  IntervalOptions intervals_;
   CsvOptions csv_;
 };
 

@@ -205,6 +205,9 @@ class Fitter {
         result.degenerate_log_likelihood = s.outcome.objective + jacobian;
     if (options_.gate_ridge == 0 && separated(winner)) treat_separation(winner, result, jacobian);
     result.start = result.start_records[winner.start].kind;
+    result.sigma_floor = options_.sigma_floor;
+    result.gate_ridge = options_.gate_ridge;
+    if (result.gate_ridge == 0 && winner.penalty != 0) result.gate_ridge = options_.separation_ridge / total;
 
     for (const Solution& s : solutions)
       result.history.insert(result.history.end(), s.outcome.history.begin(), s.outcome.history.end());
@@ -306,6 +309,7 @@ class Fitter {
     const Vector shares = result.shares;
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return shares(a) > shares(b); });
     result.model = result.model.permuted(order);
+    result.ridge_reference = static_cast<int>(std::max_element(order.begin(), order.end()) - order.begin());
     for (std::size_t j = 0; j < order.size(); ++j) result.shares(static_cast<Index>(j)) = shares(order[j]);
   }
 

@@ -3,11 +3,15 @@
 #include <cmath>
 
 #include "clearway/base/text.hpp"
+#include "clearway/stat/inference.hpp"
+#include "text_paragraph.hpp"
 #include "text_table.hpp"
 
 namespace clearway {
 
 namespace {
+
+using detail::paragraph;
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
@@ -19,27 +23,6 @@ bool takes_classes(const Expert& expert) {
 std::string inside_log(const std::string& name) {
   if (!name.starts_with("log(") || !name.ends_with(")")) return {};
   return name.substr(4, name.size() - 5);
-}
-
-/// A paragraph, broken into lines that fit; lines after the first are indented.
-std::string paragraph(std::string_view text, std::size_t width, std::size_t indent = 0) {
-  std::string result;
-  std::size_t column = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t space = std::min(text.find(' ', begin), text.size());
-    const std::string_view word = text.substr(begin, space - begin);
-    begin = space + 1;
-    if (column > indent && column + 1 + word.size() > width) {
-      result += '\n' + std::string(indent, ' ');
-      column = indent;
-    } else if (column > 0 && column != indent) {
-      result += ' ';
-      ++column;
-    }
-    result += word;
-    column += word.size();
-  }
-  return result + '\n';
 }
 
 /// A number with `digits` + 2 significant digits but never an exponent: log-likelihoods and criteria, whose
@@ -89,6 +72,7 @@ std::string expert_section(const FitResult& result, const ModelNames& names, con
     numbers("size", options.allocation->size);
     numbers("ratio", options.allocation->ratio);
   }
+  if (options.inference != nullptr) return table.text();  // coefficients have tables of their own
   std::vector<std::vector<NamedValue>> coefficients;
   std::vector<std::vector<NamedValue>> noise;
   for (std::size_t k = 0; k < model.experts.size(); ++k) {
@@ -281,7 +265,11 @@ std::string full_summary(const FitResult& result, const ModelNames& names, const
   if (model.has_noise)
     text += fmt::format("\nUniform noise: weight {}, share {}\n", table_number(model.noise_weight, options.digits),
                         table_number(result.shares[result.shares.size() - 1], options.digits));
-  text += gate_section(result, names, options);
+  if (options.inference != nullptr)
+    text += inference_tables(result, *options.inference, options.digits, options.width) +
+            inference_notes(*options.inference, options.width);
+  else
+    text += gate_section(result, names, options);
   text += criteria_section(result, options);
   text += ending_section(result, options);
   return text;

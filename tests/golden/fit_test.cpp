@@ -48,6 +48,7 @@ TEST_F(Fit, JsonHasThePromisedKeysAndTheTruth) {
                                          "formula",
                                          "gate",
                                          "icl",
+                                         "inference",
                                          "iterations",
                                          "log_likelihood",
                                          "n",

@@ -204,7 +204,10 @@ struct FitResult {
   bool gate_separated = false;  ///< some gate coefficient runs to infinity without the ridge
   double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();    ///< then: what the likelihood tends to
   double degenerate_log_likelihood = std::numeric_limits<double>::quiet_NaN();  ///< best solution with a spike, if any
-  std::vector<std::string> warnings;                                            ///< each a full sentence
+  double gate_ridge = 0;      ///< ridge per row on standardised gate coefficients that was active at the end; 0: none
+  int ridge_reference = 0;    ///< the expert (from 0) relative to which the ridge saw the others
+  double sigma_floor = 1e-3;  ///< smallest noise level, relative to the standard deviation of the response
+  std::vector<std::string> warnings;  ///< each a full sentence
   double seconds = 0;
 
   /// One line.

@@ -11,6 +11,8 @@
 
 namespace clearway {
 
+struct Inference;
+
 /// The user's names of what a model was fitted to.
 struct ModelNames {
   std::vector<std::string> responses;      ///< names of the response columns (one, or m of a vector response)
@@ -65,6 +67,7 @@ struct SummaryOptions {
   std::size_t width = 92;                           ///< columns of text; experts that do not fit go to the next block
   const Allocation* allocation = nullptr;           ///< adds the rows "prior", "size" and "ratio"
   const StandardErrors* errors = nullptr;           ///< adds a column "Std. Error" beside every estimate
+  const Inference* inference = nullptr;             ///< a table per expert and gate block with errors, z, p, intervals
   const std::vector<std::string>* notes = nullptr;  ///< sentences on the data, below the number of rows
 };
 

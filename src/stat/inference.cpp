@@ -1,0 +1,214 @@
+#include "clearway/stat/inference.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "clearway/base/text.hpp"
+#include "inference_parameters.hpp"
+#include "inference_validity.hpp"
+#include "probability.hpp"
+#include "score_rows.hpp"
+
+namespace clearway {
+namespace {
+
+using namespace detail;
+using Eigen::Index;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr int kMostParameters = 1000;   // of which an information matrix is made unasked
+constexpr double kStepFraction = 1e-2;  // of a standard error: steps of numeric derivatives of the report
+
+void check(const Data& data, const InferenceOptions& options, const std::vector<int>& clusters) {
+  check_options(options);
+  const bool clustered = options.standard_errors == StandardErrorKind::cluster;
+  if (clustered && static_cast<Index>(clusters.size()) != data.rows())
+    user_error("standard errors by cluster need the cluster of every row: {} for {} rows", clusters.size(),
+               data.rows());
+  if (clustered && std::all_of(clusters.begin(), clusters.end(), [&](int c) { return c == clusters.front(); }))
+    user_error("standard errors by cluster need at least 2 clusters");
+}
+
+// The ridge on gate coefficients: its gradient and curvature in the free parameters. It was laid on coefficients
+// relative to the expert that was last while fitting, which may have another place now.
+void add_ridge(const MixtureModel& standard, const ParameterMap& map, const FitResult& result, double total_weight,
+               Vector& score, Matrix& information) {
+  const Gate& gate = standard.gate;
+  const Index block = gate.block_size(), k = gate.experts();
+  if (!(result.gate_ridge > 0) || block < 2) return;
+  const double strength = result.gate_ridge * total_weight;
+  const int reference = gate_reference(gate) >= 0 ? result.ridge_reference : -1;
+  const auto free_of = [&](Index expert, Index c) { return map.gate[static_cast<std::size_t>(expert * block + c)]; };
+  for (Index j = 0; j < k; ++j)
+    for (Index c = 1; c < block; ++c) {
+      const int f = free_of(j, c);
+      const int g = reference >= 0 && reference != j ? free_of(reference, c) : -1;
+      if (reference == j) continue;
+      const double base = reference >= 0 ? gate.parameters()(reference * block + c) : 0.0;
+      const double value = gate.parameters()(j * block + c) - base;
+      if (f >= 0) {
+        score(f) -= strength * value;
+        information(f, f) += strength;
+      }
+      if (g >= 0) {
+        score(g) += strength * value;
+        information(g, g) += strength;
+      }
+      if (f >= 0 && g >= 0) {
+        information(f, g) -= strength;
+        information(g, f) -= strength;
+      }
+    }
+}
+
+class Inferrer {
+ public:
+  Inferrer(const Data& data, const FitResult& result, const ModelNames& names, const InferenceOptions& options,
+           const std::vector<int>& clusters, int threads)
+      : data_(data), result_(result), names_(names), options_(options), clusters_(clusters), threads_(threads) {}
+
+  Inference run() {
+    inference_.kind = options_.standard_errors;
+    inference_.level = options_.level;
+    shares_ = Shares{Vector(), Matrix::Zero(0, model_parameters(result_.model).size())};
+    if (result_.model.gate.block_size() > 0 && result_.model.expert_count() > 1)
+      shares_ = gate_shares(result_.model, data_, threads_);
+    table();
+    if (options_.standard_errors == StandardErrorKind::none) return std::move(inference_);
+    const Scaling scaling(data_, result_.model);
+    const MixtureModel standard = scaling.to_standard(result_.model);
+    EngineSettings settings;
+    settings.sigma_floor =
+        result_.sigma_floor * scaling.response_deviation.cwiseQuotient(scaling.response_scale).minCoeff();
+    settings.threads = threads_;
+    const ParameterMap map(standard, settings);
+    if (map.size > kMostParameters) {
+      withhold_all({ValidityProblem::too_many_parameters,
+                    fmt::format("the model has {} parameters; an information matrix is made for at most {}.", map.size,
+                                kMostParameters)});
+      return std::move(inference_);
+    }
+    covariances(scaling, standard, settings, map);
+    return std::move(inference_);
+  }
+
+ private:
+  void table() {
+    ReportedParameters reported = reported_parameters(result_.model, names_, shares_.values);
+    const auto size = reported.values.size();
+    inference_.names = std::move(reported.names);
+    inference_.labels = std::move(reported.labels);
+    inference_.parts = std::move(reported.parts);
+    inference_.experts = std::move(reported.experts);
+    scales_ = std::move(reported.scales);
+    inference_.estimates = reported.values;
+    for (Vector* column :
+         {&inference_.standard_errors, &inference_.z, &inference_.p, &inference_.lower, &inference_.upper})
+      *column = Vector::Constant(size, kNan);
+    inference_.finding_of.assign(static_cast<std::size_t>(size), -1);
+  }
+
+  void withhold_all(ValidityFinding finding) {
+    for (int i = 0; i < inference_.size(); ++i) finding.parameters.push_back(i);
+    inference_.findings = {std::move(finding)};
+    std::fill(inference_.finding_of.begin(), inference_.finding_of.end(), 0);
+  }
+
+  void covariances(const Scaling& scaling, const MixtureModel& standard, const EngineSettings& settings,
+                   const ParameterMap& map) {
+    const auto engine = make_engine(data_, scaling, standard, settings);
+    Vector score;
+    Matrix information;
+    engine->derivatives(standard, score, &information);
+    add_ridge(standard, map, result_, engine->total_weight(), score, information);
+    const Vector free = map.pack(standard);
+    const auto gate_parameters = std::count_if(map.gate.begin(), map.gate.end(), [](int f) { return f >= 0; });
+    const int surplus = std::max(0, static_cast<int>(gate_parameters) - standard.gate.degrees_of_freedom());
+    const InvertedInformation inverted = invert_information(information, map, free, engine->total_weight(), surplus);
+    Vector active_score = Vector::Zero(map.size);
+    for (const int f : inverted.active) active_score(f) = score(f);
+    inference_.newton_decrement = active_score.dot(inverted.inverse * active_score);
+    inference_.condition_number = inverted.condition_number;
+    const std::vector<std::string> stacked = stacked_names(result_.model, names_);
+    if (!inverted.active.empty()) inference_.flat_direction = direction_in_words(inverted.flattest, map, stacked);
+
+    const Matrix responsibilities = result_.model.responsibilities(data_);
+    Matrix covariance = inverted.inverse;
+    if (options_.standard_errors != StandardErrorKind::observed) {
+      const bool clustered = options_.standard_errors == StandardErrorKind::cluster;
+      const Matrix meat = score_crossproduct(data_, scaling, standard, map, responsibilities,
+                                             clustered ? clusters_ : std::vector<int>{}, threads_);
+      covariance = inverted.inverse * meat * inverted.inverse;
+    }
+    const Matrix to_stacked = stacked_from_free(standard, map, scaling);
+    inference_.model_covariance = to_stacked * covariance * to_stacked.transpose();
+    const Vector steps = kStepFraction * inference_.model_covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
+    const Matrix to_report = reported_from_stacked(result_.model, names_, shares_, steps);
+    inference_.covariance = to_report * inference_.model_covariance * to_report.transpose();
+    inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
+
+    inference_.findings = find_problems({result_, standard, map, inverted,
+                                         merge_losses(data_, scaling, standard, responsibilities, settings.sigma_floor),
+                                         inference_, stacked, inference_.newton_decrement});
+    for (std::size_t d = 0; d < inference_.findings.size(); ++d)
+      for (const int i : inference_.findings[d].parameters) {
+        int& of = inference_.finding_of[static_cast<std::size_t>(i)];
+        if (of < 0) of = static_cast<int>(d);
+      }
+    fill();
+  }
+
+  void fill() {
+    const double quantile = normal_quantile(0.5 + 0.5 * inference_.level);
+    bool any = false;
+    for (int i = 0; i < inference_.size(); ++i) {
+      if (!inference_.valid(i)) {
+        inference_.standard_errors(i) = kNan;
+        inference_.covariance.row(i).setConstant(kNan);
+        inference_.covariance.col(i).setConstant(kNan);
+        continue;
+      }
+      any = true;
+      const double estimate = inference_.estimates(i), error = inference_.standard_errors(i);
+      std::tie(inference_.lower(i), inference_.upper(i)) =
+          interval(estimate, error, quantile, scales_[static_cast<std::size_t>(i)]);
+      const ParameterPart part = inference_.parts[static_cast<std::size_t>(i)];
+      if ((part == ParameterPart::expert || part == ParameterPart::gate) && error > 0) {
+        inference_.z(i) = estimate / error;
+        inference_.p(i) = two_sided_normal_tail(inference_.z(i));
+      }
+    }
+    if (!any) inference_.model_covariance.resize(0, 0);
+  }
+
+  const Data& data_;
+  const FitResult& result_;
+  const ModelNames& names_;
+  const InferenceOptions& options_;
+  const std::vector<int>& clusters_;
+  int threads_;
+  Shares shares_;
+  std::vector<IntervalScale> scales_;
+  Inference inference_;
+};
+
+}  // namespace
+
+int Inference::index(const std::string& name) const {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) user_error("there is no parameter '{}'{}", name, did_you_mean(name, names));
+  return static_cast<int>(found - names.begin());
+}
+
+Inference infer(const Data& data, const FitResult& result, const ModelNames& names, const InferenceOptions& options,
+                const std::vector<int>& clusters, int threads) {
+  if (result.reason == StopReason::not_fitted) user_error("inference needs a fit, and this one has not run yet");
+  check(data, options, clusters);
+  const auto begin = std::chrono::steady_clock::now();
+  Inference inference = Inferrer(data, result, names, options, clusters, threads).run();
+  inference.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return inference;
+}
+
+}  // namespace clearway

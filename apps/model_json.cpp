@@ -253,6 +253,17 @@ void read_noise(JsonObject& json, MixtureModel& model) {
   noise.finish();
 }
 
+// A regression function has one residual covariance, kept with every expert, and nothing else beside its mean.
+void check_form(const MixtureModel& model, const std::string& where) {
+  if (model.form == ModelForm::mixture) return;
+  const Expert& first = model.experts.front();
+  for (const Expert& expert : model.experts)
+    if (model.has_noise || (first.responses() == 1 && !first.has_sigma()) ||
+        !(expert.covariance().array() == first.covariance().array()).all())
+      user_error("{} is regression: the experts must be Gaussian with one noise level, without a noise component",
+                 where);
+}
+
 }  // namespace
 
 Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
@@ -263,12 +274,14 @@ Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe) {
   if (model.has_noise)
     noise = Json{{"weight", json_number(model.noise_weight, "noise.weight")},
                  {"log_density", json_number(model.noise_log_density, "noise.log_density")}};
-  return Json{{"format", kFormat},
-              {"version", kVersion},
-              {"design", recipe_to_json(recipe)},
-              {"gate", gate_to_json(model.gate)},
-              {"experts", std::move(experts)},
-              {"noise", std::move(noise)}};
+  Json json{{"format", kFormat},
+            {"version", kVersion},
+            {"design", recipe_to_json(recipe)},
+            {"gate", gate_to_json(model.gate)},
+            {"experts", std::move(experts)},
+            {"noise", std::move(noise)}};
+  if (model.form != ModelForm::mixture) json["form"] = std::string(enum_name(model.form));
+  return json;
 }
 
 SavedModel model_from_json(const Json& document, const std::string& source) {
@@ -289,6 +302,8 @@ SavedModel model_from_json(const Json& document, const std::string& source) {
   for (auto& expert : experts)
     saved.model.experts.push_back(expert_from_json(std::move(expert), saved.recipe.expert, shapes));
   read_noise(json, saved.model);
+  if (json.has("form")) saved.model.form = json.choice<ModelForm>("form");
+  check_form(saved.model, json.where("form"));
   json.finish();
   return saved;
 }

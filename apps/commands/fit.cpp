@@ -73,6 +73,9 @@ class FitCommand final : public Command {
            "With --out the run folder holds config.json (every option; --config reads it back), model.json,\n"
            "summary.txt, summary.json (what --json prints) and history.jsonl (one line per iteration).\n"
            "\n"
+           "With --method least-squares the model is a regression function: y is the gate's average of the experts\n"
+           "plus noise, and no row belongs to an expert. The report then has residual sum of squares and R^2.\n"
+           "\n"
            "A fit that does not converge is written and printed all the same, and the exit code is 3.\n";
   }
 

@@ -78,6 +78,10 @@ class PredictCommand final : public Command {
            "after seeing the response; responsibility_noise with a noise component). NA stands where a cell that is\n"
            "needed is missing.\n"
            "\n"
+           "A model fitted by least squares adds sd, the residual standard deviation; its quantiles are normal, and "
+           "it\n"
+           "has no responsibilities.\n"
+           "\n"
            "With --json the same columns as lists in one object.\n";
   }
 

@@ -13,6 +13,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_compare_command());
   commands.push_back(make_study_gridlock_command());
   commands.push_back(make_study_acceptance_command());
+  commands.push_back(make_study_identifiability_command());
   commands.push_back(make_study_rates_command());
   commands.push_back(make_help_command());
   commands.push_back(make_generate_command());

@@ -29,7 +29,7 @@ void check(const Data& data, const FitOptions& options) {
   data.check(options.expert.kind);
   if (!detail::has_regression_mean(options.expert.kind))
     user_error(
-        "method 'least-squares' needs experts with a mean for a real response (linear, sigmoid, tanh, relu, "
+        "method 'least-squares' needs experts with a mean for a real response (linear, sigmoid, tanh, gelu, relu, "
         "leaky-relu, polynomial, constant, network), not {}",
         enum_name(options.expert.kind));
   if (options.noise != NoiseKind::none)

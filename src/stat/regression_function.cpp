@@ -14,6 +14,7 @@ bool has_regression_mean(ExpertKind kind) {
     case ExpertKind::linear:
     case ExpertKind::sigmoid:
     case ExpertKind::tanh:
+    case ExpertKind::gelu:
     case ExpertKind::relu:
     case ExpertKind::leaky_relu:
     case ExpertKind::polynomial:

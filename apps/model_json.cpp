@@ -317,6 +317,17 @@ void read_constraints(JsonObject json, MixtureModel& model) {
   json.finish();
 }
 
+// A regression function has one residual covariance, kept with every expert, and nothing else beside its mean.
+void check_form(const MixtureModel& model, const std::string& where) {
+  if (model.form == ModelForm::mixture) return;
+  const Expert& first = model.experts.front();
+  for (const Expert& expert : model.experts)
+    if (model.has_noise || (first.responses() == 1 && !first.has_sigma()) ||
+        !(expert.covariance().array() == first.covariance().array()).all())
+      user_error("{} is regression: the experts must be Gaussian with one noise level, without a noise component",
+                 where);
+}
+
 }  // namespace
 
 std::optional<SavedInference> saved_inference(const Inference& inference) {
@@ -343,6 +354,7 @@ Json model_to_json(const MixtureModel& model, const DesignRecipe& recipe,
                 {"noise", std::move(noise)}};
   if (!model.constraints.empty()) document["constraints"] = constraints_to_json(model.constraints);
   if (inference) document["inference"] = inference_to_json(*inference);
+  if (model.form != ModelForm::mixture) document["form"] = std::string(enum_name(model.form));
   return document;
 }
 
@@ -366,6 +378,8 @@ SavedModel model_from_json(const Json& document, const std::string& source) {
   read_noise(json, saved.model);
   if (json.has("constraints")) read_constraints(json.object("constraints"), saved.model);
   saved.inference = read_inference(json, saved.model);
+  if (json.has("form")) saved.model.form = json.choice<ModelForm>("form");
+  check_form(saved.model, json.where("form"));
   json.finish();
   return saved;
 }

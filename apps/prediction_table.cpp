@@ -68,6 +68,10 @@ void add_posterior(TableBuilder& table, const MixtureModel& model, const Design&
     rows.push_back(table.rows()[static_cast<std::size_t>(t)]);
   }
   const Data data = design.data.subset(seen);
+  if (model.form == ModelForm::regression) {  // no row belongs to an expert
+    table.numbers("log_density", model.log_density(data), rows);
+    return;
+  }
   const Matrix joint = model.joint_log_density(data);
   const Matrix responsibilities = model.responsibilities(data);
   Vector log_density(joint.rows());
@@ -110,6 +114,8 @@ Table prediction_table(PredictionInputs inputs) {
   for (const double probability : inputs.quantiles)
     table.numbers(fmt::format("q{}", probability), model.quantile(data, probability));
 
+  if (model.form == ModelForm::regression && model.experts.front().responses() == 1)
+    table.numbers("sd", Vector::Constant(mean.rows(), model.experts.front().sigma()));
   const std::vector<int> best = model.most_likely_expert(data);
   Vector expert(static_cast<Eigen::Index>(best.size()));
   for (std::size_t t = 0; t < best.size(); ++t) expert[static_cast<Eigen::Index>(t)] = best[t] + 1;

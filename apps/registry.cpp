@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_compare_command());
   commands.push_back(make_study_gridlock_command());
   commands.push_back(make_study_acceptance_command());
+  commands.push_back(make_study_identifiability_command());
   commands.push_back(make_study_rates_command());
   commands.push_back(make_study_selection_command());
   commands.push_back(make_study_coverage_command());

@@ -18,6 +18,7 @@ std::unique_ptr<Command> make_test_command();
 std::unique_ptr<Command> make_diagnose_command();
 std::unique_ptr<Command> make_study_gridlock_command();
 std::unique_ptr<Command> make_study_acceptance_command();
+std::unique_ptr<Command> make_study_identifiability_command();
 std::unique_ptr<Command> make_study_rates_command();
 std::unique_ptr<Command> make_study_selection_command();
 std::unique_ptr<Command> make_study_coverage_command();

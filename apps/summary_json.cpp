@@ -56,6 +56,22 @@ Json tournament_json(const FitResult& result) {
   return starts;
 }
 
+Json least_squares_json(const LeastSquaresReport& report) {
+  const auto list = [](const Vector& values) {
+    Json array = Json::array();
+    for (const double value : values) array.push_back(json_number_or_null(value));
+    return array;
+  };
+  return Json{{"sum_of_squares", list(report.sum_of_squares)},
+              {"r_squared", list(report.r_squared)},
+              {"residual_deviation", list(report.residual_deviation)},
+              {"parameters", report.parameters},
+              {"rank", report.rank},
+              {"smallest_singular_value", json_number_or_null(report.smallest_singular_value)},
+              {"condition", json_number_or_null(report.condition)},
+              {"flat_directions", report.flat_directions}};
+}
+
 }  // namespace
 
 Json summary_json(const FitResult& result, const ModelNames& names, const Allocation& counts) {
@@ -80,6 +96,8 @@ Json summary_json(const FitResult& result, const ModelNames& names, const Alloca
   object["starts"] = result.starts;
   object["starts_polished"] = result.starts_polished;
   object["starts_agreed"] = result.starts_agreed;
+  object["form"] = std::string(enum_name(model.form));
+  object["least_squares"] = result.least_squares ? least_squares_json(*result.least_squares) : Json(nullptr);
   object["degenerate_log_likelihood"] = json_number_or_null(result.degenerate_log_likelihood);
   object["warnings"] = result.warnings;
   Json experts = Json::array();

@@ -115,6 +115,9 @@ class FitCommand final : public Command {
            "them does not hold (a separated gate, an expert at the noise floor, more experts than the data show), the\n"
            "numbers are withheld and the reason is given.\n"
            "\n"
+           "With --method least-squares the model is a regression function: y is the gate's average of the experts\n"
+           "plus noise, and no row belongs to an expert. The report then has residual sum of squares and R^2.\n"
+           "\n"
            "A fit that does not converge is written and printed all the same, and the exit code is 3.\n";
   }
 

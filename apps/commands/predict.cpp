@@ -86,6 +86,10 @@ class PredictCommand final : public Command {
            "marginal\n"
            "effect of a column, effect_x.\n"
            "\n"
+           "A model fitted by least squares adds sd, the residual standard deviation; its quantiles are normal, and "
+           "it\n"
+           "has no responsibilities.\n"
+           "\n"
            "With --json the same columns as lists in one object.\n";
   }
 

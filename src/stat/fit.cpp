@@ -8,6 +8,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
+#include "clearway/stat/least_squares.hpp"
 #include "clearway/stat/spectral.hpp"
 #include "em_engine.hpp"
 #include "optimise.hpp"
@@ -390,6 +391,11 @@ class Fitter {
 
 std::string FitResult::brief() const {
   if (reason == StopReason::not_fitted) return "not fitted yet";
+  if (least_squares)
+    return fmt::format(
+        "{} experts, least squares, R^2 {:.6f} (df {}), {} after {} iterations, {} start, {} of {} agreed",
+        model.expert_count(), least_squares->r_squared.mean(), degrees_of_freedom, enum_name(reason), iterations,
+        enum_name(start), starts_agreed, starts_polished);
   return fmt::format(
       "{} experts, log-likelihood {:.4f} (df {}), BIC {:.2f}, {} after {} iterations, {} start, {} of {} agreed",
       model.expert_count(), log_likelihood, degrees_of_freedom, bic, enum_name(reason), iterations, enum_name(start),
@@ -398,6 +404,7 @@ std::string FitResult::brief() const {
 
 FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* user_start,
               const ProgressCallback& progress) {
+  if (options.method == FitMethod::least_squares) return fit_least_squares(data, options, user_start, progress);
   return Fitter(data, options, progress).run(user_start);
 }
 

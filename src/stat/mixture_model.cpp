@@ -1,16 +1,20 @@
 #include "clearway/stat/mixture_model.hpp"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
+#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
 
 #include "clearway/base/errors.hpp"
+#include "regression_function.hpp"
 
 namespace clearway {
 namespace {
 
 using Eigen::Index;
+constexpr double kLogTwoPi = 1.83787706640934548356;
 
 Vector logsumexp_rows(const Matrix& a) {
   Vector top = a.rowwise().maxCoeff();
@@ -87,6 +91,13 @@ bool Constraints::symmetric(int experts) const {
 }
 
 int MixtureModel::degrees_of_freedom() const {
+  if (form == ModelForm::regression) {
+    const int m = experts.front().responses();
+    const bool full = experts.front().spec().covariance == CovarianceKind::full;
+    int df = gate.degrees_of_freedom() + (full ? m * (m + 1) / 2 : m);
+    for (const Expert& expert : experts) df += static_cast<int>(detail::mean_parameter_count(expert));
+    return df;
+  }
   int df = gate.degrees_of_freedom() + (has_noise ? 1 : 0);
   for (const FixedParameter& fixed : constraints.fixed)
     if (!fixed.in_gate || !gate.pinned(static_cast<Index>(fixed.expert) * gate.block_size() + fixed.parameter)) --df;
@@ -100,6 +111,8 @@ int MixtureModel::degrees_of_freedom() const {
 }
 
 Matrix MixtureModel::joint_log_density(const Data& data) const {
+  if (form == ModelForm::regression)
+    user_error("a regression function (method least-squares) has no density per expert: no row belongs to one");
   const int k = expert_count();
   Matrix joint(data.rows(), k + (has_noise ? 1 : 0));
   joint.leftCols(k) = gate.log_weights(data.gate_inputs);
@@ -111,12 +124,26 @@ Matrix MixtureModel::joint_log_density(const Data& data) const {
   return joint;
 }
 
+Vector MixtureModel::log_density(const Data& data) const {
+  if (form == ModelForm::mixture) return logsumexp_rows(joint_log_density(data));
+  const Eigen::LLT<Matrix> factor(experts.front().covariance());
+  const Matrix lower = factor.matrixL();
+  const Matrix white = lower.triangularView<Eigen::Lower>().solve((data.response - mean(data)).transpose());
+  const double constant = -0.5 * kLogTwoPi * static_cast<double>(lower.rows()) - lower.diagonal().array().log().sum();
+  return (constant - 0.5 * white.colwise().squaredNorm().transpose().array()).matrix();
+}
+
 double MixtureModel::log_likelihood(const Data& data) const {
+  if (form == ModelForm::regression) {
+    const Vector row = log_density(data);
+    return data.weights.size() ? row.dot(data.weights) : row.sum();
+  }
   const Units units = units_of(*this, data);
   return logsumexp_rows(units.joint).dot(units.weights);
 }
 
 Matrix MixtureModel::responsibilities(const Data& data) const {
+  if (form == ModelForm::regression) return gate.log_weights(data.gate_inputs).array().exp();
   Units units = units_of(*this, data);
   units.joint.colwise() -= logsumexp_rows(units.joint);
   units.joint = units.joint.array().exp().eval();
@@ -139,6 +166,11 @@ Matrix MixtureModel::mean(const Data& inputs) const {
 
 Vector MixtureModel::quantile(const Data& inputs, double probability) const {
   if (!(probability > 0 && probability < 1)) user_error("a quantile needs 0 < probability < 1, not {}", probability);
+  if (form == ModelForm::regression) {
+    if (experts.front().responses() > 1) user_error("a quantile needs one response");
+    const double z = -1.4142135623730950488 * boost::math::erfc_inv(2 * probability);
+    return mean(inputs).col(0).array() + z * experts.front().sigma();
+  }
   const Matrix weights = gate.log_weights(inputs.gate_inputs).array().exp();
   const Index n = weights.rows();
   Vector low = Vector::Constant(n, std::numeric_limits<double>::infinity());

@@ -96,6 +96,9 @@ LinkValue link_value(const ExpertSpec& spec, double eta) {
     case ExpertKind::tanh:
       g.kind = ActivationKind::tanh;
       break;
+    case ExpertKind::gelu:
+      g.kind = ActivationKind::gelu;
+      break;
     case ExpertKind::relu:
       g.kind = ActivationKind::relu;
       break;

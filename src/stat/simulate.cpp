@@ -64,10 +64,25 @@ void check_box(const MixtureModel& model, const NoiseBox& box, Eigen::Index resp
     user_error("a model with a noise component needs the range of the noise for each of {} responses", responses);
 }
 
+// y = f_G(x) + noise; the label is the expert that weighs most, for no expert alone gives the response.
+Draw simulate_regression(const MixtureModel& model, const Data& inputs, RandomStream& stream) {
+  Draw draw;
+  draw.response = model.mean(inputs);
+  draw.labels = model.most_likely_expert(inputs);
+  const Matrix root = model.experts.front().covariance().llt().matrixL();
+  Vector normals(draw.response.cols());
+  for (Eigen::Index t = 0; t < draw.response.rows(); ++t) {
+    for (Eigen::Index j = 0; j < normals.size(); ++j) normals(j) = stream.normal();
+    draw.response.row(t) += (root * normals).transpose();
+  }
+  return draw;
+}
+
 }  // namespace
 
 Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& stream, const NoiseBox& box) {
   if (model.experts.empty()) user_error("a model to simulate from must have at least 1 expert, not 0");
+  if (model.form == ModelForm::regression) return simulate_regression(model, inputs, stream);
   const Eigen::Index rows = std::max(inputs.gate_inputs.rows(), inputs.expert_inputs.rows());
   const bool multinomial = model.experts.front().spec().kind == ExpertKind::multinomial;
   const Eigen::Index responses = multinomial ? 1 : model.experts.front().responses();

@@ -82,7 +82,7 @@ std::string expert_section(const FitResult& result, const ModelNames& names, con
   }
   table.gap();
   add_rows(table, coefficients, options.digits, errors);
-  if (!noise.front().empty()) {
+  if (!noise.front().empty() && model.form == ModelForm::mixture) {
     table.gap();
     add_rows(table, noise, options.digits, errors);
   }
@@ -116,9 +116,28 @@ std::string criteria_section(const FitResult& result, const SummaryOptions& opti
   row("free parameters (df)", fmt::format("{}", result.degrees_of_freedom));
   row("AIC", criterion(result.aic, options.digits));
   row("BIC", criterion(result.bic, options.digits));
+  if (result.least_squares)
+    return fmt::format("\n{}{}", table.text(), paragraph(kLeastSquaresConvention, options.width));
   row("ICL", criterion(result.icl, options.digits));
   row("entropy", table_number(result.entropy, options.digits));
   return fmt::format("\n{}{}", table.text(), paragraph(kCriteriaConvention, options.width));
+}
+
+// What a regression table ends with, one column per response.
+std::string least_squares_section(const FitResult& result, const ModelNames& names, const SummaryOptions& options) {
+  const LeastSquaresReport& report = *result.least_squares;
+  detail::TextTable table(options.width, 1);
+  const auto m = report.sum_of_squares.size();
+  for (Eigen::Index j = 0; j < m; ++j) table.column(m == 1 ? "" : names.responses.at(static_cast<std::size_t>(j)));
+  const auto row = [&](const char* label, const Vector& values) {
+    table.begin_row(label);
+    for (const double value : values) table.cell(table_number(value, options.digits));
+  };
+  row("residual sum of squares", report.sum_of_squares);
+  row("residual standard deviation", report.residual_deviation);
+  row("R^2", report.r_squared);
+  return fmt::format("\nLeast squares: {} parameters of the regression function, rank {}, condition number {}\n{}",
+                     report.parameters, report.rank, table_number(report.condition, 3), table.text());
 }
 
 std::string ending_section(const FitResult& result, const SummaryOptions& options) {
@@ -127,9 +146,10 @@ std::string ending_section(const FitResult& result, const SummaryOptions& option
     if (entry.value == result.reason) sentence = entry.help;
   std::string text = "\n";
   text += paragraph(
-      fmt::format("Start: {} won out of {}; {} of {} polished {} ended at the same log-likelihood.",
-                  enum_name(result.start), plural(static_cast<std::size_t>(result.starts), "start"),
-                  result.starts_agreed, result.starts_polished, result.starts_polished == 1 ? "start" : "starts"),
+      fmt::format("Start: {} won out of {}; {} of {} polished {} ended at the same {}.", enum_name(result.start),
+                  plural(static_cast<std::size_t>(result.starts), "start"), result.starts_agreed,
+                  result.starts_polished, result.starts_polished == 1 ? "start" : "starts",
+                  result.least_squares ? "sum of squares" : "log-likelihood"),
       options.width, 2);
   text +=
       paragraph(fmt::format("Stopped after {}: {}{}.", plural(static_cast<std::size_t>(result.iterations), "iteration"),
@@ -248,6 +268,7 @@ std::string formula_line(const MixtureModel& model, const ModelNames& names) {
   const bool plain = gate == GateKind::equal || gate == GateKind::constant;
   line += fmt::format("; gate: {}({})", enum_name(gate), plain ? "1" : list(names.gate_inputs));
   if (model.has_noise) line += "; uniform noise";
+  if (model.form == ModelForm::regression) line += "; least squares";
   return line;
 }
 
@@ -270,6 +291,7 @@ std::string full_summary(const FitResult& result, const ModelNames& names, const
             inference_notes(*options.inference, options.width);
   else
     text += gate_section(result, names, options);
+  if (result.least_squares) text += least_squares_section(result, names, options);
   text += criteria_section(result, options);
   text += ending_section(result, options);
   return text;

@@ -11,10 +11,13 @@
 
 namespace clearway {
 
-enum class ActivationKind { identity, sigmoid, tanh, relu, leaky_relu, polynomial };
+enum class ActivationKind { identity, sigmoid, tanh, relu, leaky_relu, polynomial, gelu };
 
 inline double log_sigmoid(double z) {
   return std::min(z, 0.0) - std::log1p(std::exp(-std::abs(z)));
+}
+inline double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z * 0.70710678118654752440);
 }
 inline double maximum(double z, double low) {
   return z > low ? z : low;
@@ -29,7 +32,8 @@ struct Activation {
   double leak = 0.01;  ///< leaky ReLU: slope below zero
   int degree = 2;      ///< polynomial: the power, at least 1
 
-  /// g(z): identity z; sigmoid 1/(1+e^-z); tanh z; ReLU max(z, 0); leaky ReLU max(z, 0) + leak min(z, 0); z^degree.
+  /// g(z): identity z; sigmoid 1/(1+e^-z); tanh z; ReLU max(z, 0); leaky ReLU max(z, 0) + leak min(z, 0); z^degree;
+  /// GELU z Phi(z) with Phi the standard normal distribution function.
   template <class T>
   T value(const T& z) const;
   /// g'(z). At the kink of ReLU and leaky ReLU: the slope on the left.
@@ -52,6 +56,12 @@ struct Activation {
     const T log_value = log_sigmoid(z);
     return exp(log_value);
   }
+  template <class T>
+  static T normal_density(const T& z) {
+    using std::exp;
+    const T exponent = z * z * -0.5;
+    return exp(exponent) * 0.39894228040143267794;
+  }
 };
 
 template <class T>
@@ -72,6 +82,8 @@ T Activation::value(const T& z) const {
     }
     case ActivationKind::polynomial:
       return power(z, degree);
+    case ActivationKind::gelu:
+      return z * normal_cdf(z);
   }
   user_error("unknown activation {}", static_cast<int>(kind));
 }
@@ -99,6 +111,10 @@ T Activation::derivative(const T& z) const {
     }
     case ActivationKind::polynomial:
       return power(z, degree - 1) * static_cast<double>(degree);
+    case ActivationKind::gelu: {
+      const T density = normal_density(z);
+      return z * density + normal_cdf(z);
+    }
   }
   user_error("unknown activation {}", static_cast<int>(kind));
 }
@@ -118,6 +134,8 @@ T Activation::second_derivative(const T& z) const {
     case ActivationKind::polynomial:
       if (degree < 2) return z * 0.0;
       return power(z, degree - 2) * static_cast<double>(degree * (degree - 1));
+    case ActivationKind::gelu:
+      return normal_density(z) * (2.0 - z * z);
     case ActivationKind::identity:
     case ActivationKind::relu:
     case ActivationKind::leaky_relu:

@@ -130,6 +130,11 @@ template <Array A>
 A log_sigmoid(const A& a) {
   return ArrayVerbs<A>::log_sigmoid(a);
 }
+/// Standard normal distribution function, relative precision in both tails.
+template <Array A>
+A normal_cdf(const A& a) {
+  return ArrayVerbs<A>::normal_cdf(a);
+}
 /// log Gamma(a) for a > 0.
 template <Array A>
 A log_gamma(const A& a) {

@@ -6,6 +6,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -116,6 +117,12 @@ struct ArrayVerbs<EigenArray<S>> {
     return smaller - tail.unaryExpr([](const S& t) {
       using std::log1p;
       return S(log1p(t));
+    });
+  }
+  static A normal_cdf(const A& a) {
+    return a.unaryExpr([](const S& t) {
+      using std::erfc;
+      return S(erfc(t * -0.70710678118654752440) * 0.5);
     });
   }
   static A log_gamma(const A& a) {

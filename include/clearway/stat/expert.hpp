@@ -3,7 +3,7 @@
 // The formulas live in clearway/core/experts; this file is the one place where --expert becomes a type.
 //
 // Layout of the parameters (d inputs, m responses, c classes, h hidden units):
-//   linear, sigmoid, tanh, relu, leaky-relu, polynomial   [intercept, slopes (d), log sigma]
+//   linear, sigmoid, tanh, gelu, relu, leaky-relu, polynomial   [intercept, slopes (d), log sigma]
 //   constant                                              [intercept, log sigma]
 //   student-t                                             [intercept, slopes (d), log sigma, log nu]
 //   gamma                                                 [intercept, slopes (d), log shape]

@@ -15,12 +15,13 @@
 
 namespace clearway {
 
-enum class FitMethod { automatic, spectral, em };
+enum class FitMethod { automatic, spectral, em, least_squares };
 inline std::span<const EnumName<FitMethod>> enum_names(FitMethod) {
-  static constexpr std::array<EnumName<FitMethod>, 3> names{{
+  static constexpr std::array<EnumName<FitMethod>, 4> names{{
       {FitMethod::automatic, "auto", "spectral and several other starts, the best is kept"},
       {FitMethod::spectral, "spectral", "spectral start, gate by EM, joint EM as polish"},
       {FitMethod::em, "em", "EM from k-means, local-plane and random starts"},
+      {FitMethod::least_squares, "least-squares", "no mixture: y is the gate's average of the experts plus noise"},
   }};
   return names;
 }
@@ -44,9 +45,9 @@ inline std::span<const EnumName<Acceleration>> enum_names(Acceleration) {
 }
 
 /// Where a run of EM began.
-enum class StartKind { spectral, kmeans, planes, random, reseeded, nested, user };
+enum class StartKind { spectral, kmeans, planes, random, reseeded, nested, user, regions };
 inline std::span<const EnumName<StartKind>> enum_names(StartKind) {
-  static constexpr std::array<EnumName<StartKind>, 7> names{{
+  static constexpr std::array<EnumName<StartKind>, 8> names{{
       {StartKind::spectral, "spectral", "regressors from cross-moment tensors"},
       {StartKind::kmeans, "kmeans", "k-means++ on standardised (x, 1.5 y)"},
       {StartKind::planes, "planes", "local planes through random neighbourhoods"},
@@ -54,6 +55,7 @@ inline std::span<const EnumName<StartKind>> enum_names(StartKind) {
       {StartKind::reseeded, "reseeded", "the best solution, one expert moved to the rows explained worst"},
       {StartKind::nested, "nested", "the optimum of a smaller model"},
       {StartKind::user, "user", "given by the caller"},
+      {StartKind::regions, "regions", "k-means++ on the gate inputs"},
   }};
   return names;
 }
@@ -108,7 +110,8 @@ struct FitOptions {
     field("covariance", self.expert.covariance, OptionInfo{.help = "noise covariance of a vector response"});
     field("noise", self.noise, OptionInfo{.help = "extra component for outliers", .off = "none"});
     field("method", self.method,
-          OptionInfo{.help = "where the starting values come from", .source = "Makkuva et al., ICML 2019"});
+          OptionInfo{.help = "the estimator, and where the starting values come from",
+                     .source = "Makkuva et al., ICML 2019; Nguyen et al., ICML 2024"});
     field("starts", self.starts,
           OptionInfo{.help = "short runs in the tournament; 0 adapts from 12 upward to disagreement",
                      .minimum = 0,
@@ -179,6 +182,18 @@ struct StartRecord {
   std::string failure;  ///< why the start gave nothing, empty otherwise
 };
 
+/// What a least-squares fit knows beside a likelihood. m responses, on the scale of the data.
+struct LeastSquaresReport {
+  Vector sum_of_squares;      ///< m: sum of weight * residual^2
+  Vector r_squared;           ///< m: 1 - sum_of_squares / the same around the mean
+  Vector residual_deviation;  ///< m: root of sum_of_squares / (sum of weights - parameters)
+  int parameters = 0;         ///< of the regression function, redundant ones left out
+  int rank = 0;               ///< numerical rank of the Jacobian (working scale, columns of unit length)
+  double smallest_singular_value = std::numeric_limits<double>::quiet_NaN();  ///< of the same
+  double condition = std::numeric_limits<double>::quiet_NaN();                ///< largest over smallest
+  std::vector<std::string> flat_directions;  ///< combinations of parameters that the data do not determine
+};
+
 /// What fit() found. Born saying "not fitted yet".
 struct FitResult {
   MixtureModel model;  ///< on the scale of the data, experts by decreasing share
@@ -207,7 +222,8 @@ struct FitResult {
   double gate_ridge = 0;      ///< ridge per row on standardised gate coefficients that was active at the end; 0: none
   int ridge_reference = 0;    ///< the expert (from 0) relative to which the ridge saw the others
   double sigma_floor = 1e-3;  ///< smallest noise level, relative to the standard deviation of the response
-  std::vector<std::string> warnings;  ///< each a full sentence
+  std::optional<LeastSquaresReport> least_squares;  ///< method least_squares only
+  std::vector<std::string> warnings;                ///< each a full sentence
   double seconds = 0;
 
   /// One line.

@@ -2,6 +2,8 @@
 //
 //   z_t ~ Cat(gate(x_t)),   y_t ~ f_{z_t}(. | x_t)          (noise component: y_t uniform on its box)
 //
+// A regression function instead gives y_t = f_G(x_t) + normal noise, and the label is the expert that weighs most.
+//
 // Used by the scenarios, the studies, the parametric bootstrap and `clearway simulate`.
 #pragma once
 

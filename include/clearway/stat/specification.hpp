@@ -51,11 +51,12 @@ enum class ExpertKind {
   binomial,
   multinomial,
   poisson,
-  gamma
+  gamma,
+  gelu
 };
 
 inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
-  static constexpr std::array<EnumName<ExpertKind>, 14> names{{
+  static constexpr std::array<EnumName<ExpertKind>, 15> names{{
       {ExpertKind::linear, "linear", "Gaussian, mean a'x + b"},
       {ExpertKind::sigmoid, "sigmoid", "Gaussian, mean sigmoid(a'x + b)"},
       {ExpertKind::tanh, "tanh", "Gaussian, mean tanh(a'x + b)"},
@@ -70,6 +71,7 @@ inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
       {ExpertKind::multinomial, "multinomial", "a class, multinomial logit"},
       {ExpertKind::poisson, "poisson", "counts, log link"},
       {ExpertKind::gamma, "gamma", "positive response, log link"},
+      {ExpertKind::gelu, "gelu", "Gaussian, mean z Phi(z) with z = a'x + b"},
   }};
   return names;
 }

@@ -81,4 +81,9 @@ std::string table_number(double value, int digits);
 inline constexpr const char* kCriteriaConvention =
     "smaller is better: AIC = -2 log L + 2 df, BIC = -2 log L + df log n (as R's stats::BIC), ICL = BIC + 2 entropy";
 
+/// The same for least squares, where rows belong to no expert and ICL has no meaning.
+inline constexpr const char* kLeastSquaresConvention =
+    "normal log-likelihood of the residuals with one variance (divisor n); smaller is better: AIC = -2 log L + 2 df, "
+    "BIC = -2 log L + df log n; df counts the variance";
+
 }  // namespace clearway

@@ -1,0 +1,173 @@
+#include "expression.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+namespace clearway::detail {
+
+namespace {
+
+using Kind = ExpressionNode::Kind;
+using Function = ExpressionNode::Function;
+
+constexpr std::array<std::pair<std::string_view, Function>, 11> kFunctions{{{"exp", Function::exp},
+                                                                            {"log", Function::log},
+                                                                            {"sqrt", Function::sqrt},
+                                                                            {"sin", Function::sin},
+                                                                            {"cos", Function::cos},
+                                                                            {"tanh", Function::tanh},
+                                                                            {"sigmoid", Function::sigmoid},
+                                                                            {"softplus", Function::softplus},
+                                                                            {"relu", Function::relu},
+                                                                            {"gelu", Function::gelu},
+                                                                            {"Phi", Function::phi}}};
+constexpr int kMostInputs = 20;
+constexpr int kDeepest = 200;         // nested brackets and signs
+constexpr double kLargestPower = 64;  // as repeated multiplication
+
+bool starts_name(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+bool continues_name(char c) {
+  return starts_name(c) || std::isdigit(static_cast<unsigned char>(c)) != 0;
+}
+
+}  // namespace
+
+class ExpressionParser {
+ public:
+  explicit ExpressionParser(Expression& expression) : expression_(expression), text_(expression.text_) {}
+
+  void run() {
+    sum();
+    skip();
+    if (at_ < text_.size()) fail("an operator or the end", at_);
+  }
+
+ private:
+  [[noreturn]] void fail(std::string_view expected, std::size_t where) const {
+    if (where >= text_.size()) user_error("expression '{}': expected {} at the end", text_, expected);
+    user_error("expression '{}': expected {} at character {}, not '{}'", text_, expected, where + 1, text_[where]);
+  }
+  void skip() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
+  }
+  bool take(char c) {
+    skip();
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  int add(ExpressionNode node) {
+    expression_.nodes_.push_back(node);
+    return static_cast<int>(expression_.nodes_.size()) - 1;
+  }
+
+  int sum() {
+    int left = product();
+    for (;;) {
+      if (take('+'))
+        left = add({.kind = Kind::add, .left = left, .right = product()});
+      else if (take('-'))
+        left = add({.kind = Kind::subtract, .left = left, .right = product()});
+      else
+        return left;
+    }
+  }
+  int product() {
+    int left = signed_value();
+    for (;;) {
+      if (take('*'))
+        left = add({.kind = Kind::multiply, .left = left, .right = signed_value()});
+      else if (take('/'))
+        left = add({.kind = Kind::divide, .left = left, .right = signed_value()});
+      else
+        return left;
+    }
+  }
+  int signed_value() {
+    if (++depth_ > kDeepest) user_error("expression '{}' is nested too deeply", text_);
+    int value = 0;
+    if (take('-'))
+      value = add({.kind = Kind::negate, .left = signed_value()});
+    else if (take('+'))
+      value = signed_value();
+    else
+      value = power();
+    --depth_;
+    return value;
+  }
+  int power() {
+    const int base = atom();
+    if (!take('^')) return base;
+    const std::size_t before = expression_.nodes_.size();
+    const int exponent = signed_value();
+    const ExpressionNode node = expression_.nodes_.back();
+    const bool whole = expression_.nodes_.size() == before + 1 && node.kind == Kind::number && node.value >= 0 &&
+                       node.value == std::floor(node.value) && node.value <= kLargestPower;
+    if (!whole) return add({.kind = Kind::power, .left = base, .right = exponent});
+    expression_.nodes_.pop_back();
+    return add({.kind = Kind::whole_power, .index = static_cast<int>(node.value), .left = base});
+  }
+  int atom() {
+    skip();
+    if (take('(')) {
+      const int inside = sum();
+      if (!take(')')) fail("')'", at_);
+      return inside;
+    }
+    if (at_ < text_.size() && starts_name(text_[at_])) return name();
+    double value = 0;
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+    if (error != std::errc{} || !std::isfinite(value)) fail("a number, a name or '('", at_);
+    at_ = static_cast<std::size_t>(end - text_.data());
+    return add({.kind = Kind::number, .value = value});
+  }
+  int name() {
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && continues_name(text_[at_])) ++at_;
+    const std::string word = text_.substr(begin, at_ - begin);
+    if (take('(')) {
+      const auto* known =
+          std::find_if(kFunctions.begin(), kFunctions.end(), [&](const auto& f) { return f.first == word; });
+      if (known == kFunctions.end()) {
+        std::vector<std::string_view> names;
+        for (const auto& f : kFunctions) names.push_back(f.first);
+        user_error("expression '{}': there is no function '{}'; there are {}", text_, word, fmt::join(names, ", "));
+      }
+      const int inside = sum();
+      if (!take(')')) fail("')'", at_);
+      return add({.kind = Kind::function, .function = known->second, .left = inside});
+    }
+    if (word == "pi") return add({.kind = Kind::number, .value = M_PI});
+    const bool numbered = word.size() > 1 && word[0] == 'x' &&
+                          std::all_of(word.begin() + 1, word.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (word == "x" || numbered) {
+      const int number = numbered && word.size() < 5 ? std::stoi(word.substr(1)) : numbered ? kMostInputs + 1 : 1;
+      if (number < 1 || number > kMostInputs)
+        user_error("expression '{}': inputs are x or x1 to x{}, not {}", text_, kMostInputs, word);
+      expression_.inputs_ = std::max(expression_.inputs_, number);
+      return add({.kind = Kind::input, .index = number - 1});
+    }
+    auto& known = expression_.parameters_;
+    const auto found = std::find(known.begin(), known.end(), word);
+    const auto index = static_cast<int>(found - known.begin());
+    if (found == known.end()) known.push_back(word);
+    return add({.kind = Kind::parameter, .index = index});
+  }
+
+  Expression& expression_;
+  const std::string& text_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+};
+
+Expression::Expression(const std::string& text) : text_(text) {
+  ExpressionParser(*this).run();
+}
+
+}  // namespace clearway::detail

@@ -1,0 +1,63 @@
+// One least-squares problem on the working scale: sums of squares, the exact solution in the linear parameters, and an
+// orthogonal factor of the Jacobian.
+//
+// The rows are taken block by block: every block joins the triangular factor of those before it by a QR decomposition,
+// so that memory stays small and nothing is squared (normal equations would lose half of the digits, which over-specified
+// models need). Chunks of blocks have a fixed size and are joined in order: the same bits for any number of threads.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "clearway/stat/least_squares.hpp"
+#include "scaling.hpp"
+
+namespace clearway::detail {
+
+class LeastSquaresProblem {
+ public:
+  /// Keeps its own copy of the data on the working scale. `prototype` has the shape of every model that comes later.
+  LeastSquaresProblem(const Data& data, const Scaling& scaling, const MixtureModel& prototype, int threads);
+
+  /// The free parameters, the linear ones first.
+  const std::vector<RegressionParameter>& parameters() const { return parameters_; }
+  Eigen::Index linear_count() const { return linear_; }
+  Eigen::Index nonlinear_count() const { return static_cast<Eigen::Index>(parameters_.size()) - linear_; }
+  double total_weight() const { return total_weight_; }
+  /// Ridge penalty on gate parameters other than intercepts: ridge * sum of their squares joins the sum of squares.
+  void set_ridge(double ridge) { ridge_ = ridge; }
+  double ridge() const { return ridge_; }
+  /// The ridge term at a model.
+  double penalty(const MixtureModel& model) const;
+
+  /// The nonlinear parameters of a model, and the inverse.
+  Vector nonlinear(const MixtureModel& model) const;
+  void set_nonlinear(const Vector& values, MixtureModel& model) const;
+
+  /// Sum over rows and responses of weight * residual^2, plus the ridge term.
+  double sum_of_squares(const MixtureModel& model) const;
+  /// Sets the linear parameters to their best values (of many, the nearest to the present ones) and returns the sum of
+  /// squares.
+  double solve_linear(MixtureModel& model) const;
+  /// Upper triangular R of [linear columns, nonlinear columns, residual], rows scaled by the root of their weight, ridge
+  /// rows included: (p + 1) x (p + 1). The norm of the last column is the root of sum_of_squares().
+  Matrix factor(const MixtureModel& model) const;
+  /// Weighted sum of squared residuals and cross products of the responses, without the ridge term: m x m.
+  Matrix residual_products(const MixtureModel& model) const;
+
+ private:
+  using Fill = std::function<void(const Data& block, int response, Eigen::Ref<Matrix> rows)>;
+  Matrix accumulate(Eigen::Index columns, const Fill& fill, const Matrix& extra_rows) const;
+  Matrix ridge_rows(const MixtureModel& model) const;
+
+  std::vector<Data> blocks_;
+  std::vector<RegressionParameter> parameters_, linear_parameters_;
+  Eigen::Index linear_ = 0;
+  Eigen::Index block_size_of_gate_ = 1;
+  int responses_ = 1;
+  int threads_;
+  double total_weight_ = 0;
+  double ridge_ = 0;
+};
+
+}  // namespace clearway::detail

@@ -1,0 +1,289 @@
+#include "least_squares_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/base/parallel.hpp"
+#include "optimise.hpp"
+#include "regression_function.hpp"
+
+namespace clearway::detail {
+namespace {
+
+using Eigen::Index;
+
+constexpr std::size_t kBatch = 12;
+constexpr std::size_t kMostStarts = 60;  // when the number of starts adapts: flat problems never agree exactly
+constexpr int kScreeningPasses = 16;     // over the sample; a step takes two
+constexpr int kEmIterations = 8;         // before every other start
+constexpr double kAgreement = 1e-6;      // relative difference of sums of squares that counts as the same optimum
+constexpr double kSplitDistance = 0.3;
+constexpr int kNestedStarts = 6;
+// Whether the weight of an expert is a sum of two weights of the same kind.
+bool weights_can_be_shared(GateKind kind) {
+  switch (kind) {
+    case GateKind::constant:
+    case GateKind::softmax:
+    case GateKind::quadratic:
+    case GateKind::laplace:
+    case GateKind::gaussian:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Streams of randomness, so that no two uses share one.
+constexpr std::uint64_t kSubsampleStream = 1, kStartStream = 1000, kSplitStream = 500;
+
+}  // namespace
+
+LeastSquaresSearch::LeastSquaresSearch(const Data& data, const FitOptions& options, const Scaling& scaling,
+                                       const MixtureModel& prototype, const ProgressCallback& progress)
+    : data_(data),
+      options_(options),
+      scaling_(scaling),
+      prototype_(prototype),
+      progress_(progress),
+      mixture_prototype_(prototype),
+      threads_(resolve_threads(options.threads)) {
+  mixture_prototype_.form = ModelForm::mixture;
+  engine_settings_.threads = 1;
+  engine_settings_.sigma_floor =
+      options.sigma_floor * (scaling.response_deviation.cwiseQuotient(scaling.response_scale)).minCoeff();
+  prepare_sample();
+  problem_.emplace(data, scaling, prototype, threads_);
+  problem_->set_ridge(options.gate_ridge * problem_->total_weight() *
+                      scaling.response_deviation.cwiseQuotient(scaling.response_scale).squaredNorm());
+  sample_problem_.emplace(*sample_, scaling, prototype, threads_);
+  sample_problem_->set_ridge(problem_->ridge() * sample_problem_->total_weight() / problem_->total_weight());
+}
+
+void LeastSquaresSearch::report(double fraction, const std::string& what) const {
+  if (progress_) progress_(fraction, what);
+}
+
+// The rows of the short runs: all, or a random sample.
+void LeastSquaresSearch::prepare_sample() {
+  const Index n = data_.rows();
+  if (n <= options_.start_rows) {
+    sample_ = &data_;
+  } else {
+    RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSubsampleStream);
+    std::vector<Index> rows;
+    for (std::size_t i :
+         stream.sample_without_replacement(static_cast<std::size_t>(n), static_cast<std::size_t>(options_.start_rows)))
+      rows.push_back(static_cast<Index>(i));
+    sample_storage_ = data_.subset(rows);
+    if (sample_storage_.weights.size() && !(sample_storage_.weights.sum() > 0)) sample_storage_.weights.setOnes();
+    sample_ = &sample_storage_;
+  }
+  sample_standard_ = scaling_.standardised(*sample_, 0, sample_->rows());
+  maker_.emplace(sample_standard_, mixture_prototype_);
+  // k-means on (inputs, response) with the gate's inputs and a response that says nothing: regions of the gate's inputs.
+  region_data_ = sample_standard_;
+  region_data_.expert_inputs = sample_standard_.gate_inputs;
+  region_data_.offset.resize(0);
+  region_data_.response.setZero();
+  region_maker_.emplace(region_data_, mixture_prototype_);
+}
+
+LeastSquaresSettings LeastSquaresSearch::settings(std::size_t start) const {
+  const ExpertKind kind = options_.expert.kind;
+  return {.max_iterations = options_.max_iterations,
+          .tolerance = options_.tolerance,
+          .kinked = kind == ExpertKind::relu || kind == ExpertKind::leaky_relu,
+          .start = static_cast<int>(start)};
+}
+
+void LeastSquaresSearch::add_start(const MixtureModel& model, StartKind kind) {
+  StartRecord record;
+  record.kind = kind;
+  records_.push_back(record);
+  models_.push_back(model);
+  polished_.push_back(false);
+  continue_run(models_.size() - 1, kScreeningPasses + 2 * options_.short_iterations);
+}
+
+MixtureModel LeastSquaresSearch::make_start(std::size_t number, StartKind kind) {
+  const auto engine = make_engine(*sample_, scaling_, mixture_prototype_, engine_settings_);
+  RandomStream stream(static_cast<std::uint64_t>(options_.seed), kStartStream + number);
+  MixtureModel model = kind == StartKind::regions ? region_maker_->make(StartKind::kmeans, *engine, stream)
+                                                  : maker_->make(kind, *engine, stream);
+  if (number % 2 == 1) run_short(*engine, model, kEmIterations);
+  model.form = ModelForm::regression;
+  return model;
+}
+
+void LeastSquaresSearch::continue_run(std::size_t start, int iterations) {
+  StartRecord& record = records_[start];
+  LeastSquaresSettings short_run = settings(start);
+  short_run.max_iterations = std::min(iterations, options_.max_iterations);
+  const LeastSquaresOutcome outcome = minimise(*sample_problem_, models_[start], short_run);
+  record.short_log_likelihood = outcome.sum_of_squares * (problem_->total_weight() / sample_problem_->total_weight());
+  record.iterations += outcome.iterations;
+  if (!std::isfinite(outcome.sum_of_squares)) record.failure = "the sum of squares is not finite";
+}
+
+// All starts run for a few passes, the better third for the full short run (successive halving).
+void LeastSquaresSearch::short_runs(std::size_t first, std::size_t count) {
+  static constexpr StartKind kCycle[] = {StartKind::regions, StartKind::kmeans, StartKind::regions,
+                                         StartKind::planes,  StartKind::kmeans, StartKind::regions,
+                                         StartKind::random,  StartKind::regions};
+  const bool regions = data_.gate_inputs.cols() > 0 && prototype_.gate.block_size() > 1;
+  const std::size_t offset = models_.size();
+  models_.resize(offset + count);
+  records_.resize(offset + count);
+  polished_.resize(offset + count, false);
+  parallel_for(count, threads_, [&](std::size_t i) {
+    StartRecord& record = records_[offset + i];
+    record.kind = kCycle[(first + i) % std::size(kCycle)];
+    if (record.kind == StartKind::regions && !regions) record.kind = StartKind::planes;
+    try {
+      models_[offset + i] = make_start(first + i, record.kind);
+      continue_run(offset + i, kScreeningPasses);
+    } catch (const std::runtime_error& error) {
+      record.failure = error.what();
+    }
+  });
+  std::vector<std::size_t> order;
+  for (std::size_t i = offset; i < offset + count; ++i)
+    if (records_[i].failure.empty()) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return records_[a].short_log_likelihood < records_[b].short_log_likelihood;
+  });
+  order.resize(
+      std::min(order.size(), std::max<std::size_t>(static_cast<std::size_t>(options_.polished) + 1, count / 3)));
+  parallel_for(order.size(), threads_, [&](std::size_t i) { continue_run(order[i], 2 * options_.short_iterations); });
+}
+
+void LeastSquaresSearch::polish_best(std::size_t count) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < models_.size(); ++i)
+    if (!polished_[i] && records_[i].failure.empty()) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return records_[a].short_log_likelihood < records_[b].short_log_likelihood;
+  });
+  order.resize(std::min(order.size(), count));
+  polish(order);
+}
+
+// Carries the given starts to convergence on all rows: side by side where there are few rows.
+void LeastSquaresSearch::polish(const std::vector<std::size_t>& chosen) {
+  std::vector<LeastSquaresSolution> found(chosen.size());
+  const auto one = [&](std::size_t i) {
+    found[i].start = chosen[i];
+    found[i].model = models_[chosen[i]];
+    found[i].outcome = minimise(*problem_, found[i].model, settings(chosen[i]));
+  };
+  if (data_.rows() >= 20000) {
+    for (std::size_t i = 0; i < chosen.size(); ++i) one(i);
+  } else {
+    parallel_for(chosen.size(), threads_, one);
+  }
+  for (LeastSquaresSolution& solution : found) {
+    polished_[solution.start] = true;
+    records_[solution.start].log_likelihood = solution.outcome.sum_of_squares;
+    records_[solution.start].iterations += solution.outcome.iterations;
+    if (std::isfinite(solution.outcome.sum_of_squares)) solutions_.push_back(std::move(solution));
+  }
+}
+
+const LeastSquaresSolution& LeastSquaresSearch::best() const {
+  const LeastSquaresSolution* winner = nullptr;
+  for (const LeastSquaresSolution& s : solutions_)
+    if (!winner || s.outcome.sum_of_squares < winner->outcome.sum_of_squares) winner = &s;
+  if (!winner) {
+    std::string why = "no start gave a finite sum of squares";
+    for (const StartRecord& r : records_)
+      if (!r.failure.empty()) why = r.failure;
+    world_error("fitting failed: {}", why);
+  }
+  return *winner;
+}
+
+int LeastSquaresSearch::agreeing() const {
+  const double least = best().outcome.sum_of_squares;
+  // An exact fit has no digits to agree on.
+  const double margin = kAgreement * least + 1e-20 * problem_->total_weight();
+  return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const LeastSquaresSolution& s) {
+    return s.outcome.sum_of_squares - least <= margin;
+  }));
+}
+
+// A model must not end above one that it contains: the optimum with one expert less, each of its experts in turn split
+// in two, is a set of further starts.
+void LeastSquaresSearch::add_split_starts() {
+  if (!weights_can_be_shared(options_.gate.kind)) return;
+  FitOptions smaller = options_;
+  --smaller.experts;
+  smaller.starts = kNestedStarts;
+  smaller.polished = 1;
+  const FitResult nested = fit_least_squares(data_, smaller);
+  const MixtureModel model = scaling_.to_standard(nested.model);
+  for (int j = 0; j < smaller.experts; ++j) {
+    RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSplitStream + static_cast<std::uint64_t>(j));
+    if (const auto start = split_expert(model, prototype_, j, kSplitDistance, stream))
+      add_start(*start, StartKind::nested);
+  }
+  polish_best(1);
+  const double nested_squares = problem_->sum_of_squares(model);
+  RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSplitStream);
+  if (solutions_.empty() || best().outcome.sum_of_squares > nested_squares * (1 + kAgreement))
+    if (const auto start = split_expert(model, prototype_, 0, 0.0, stream)) {
+      add_start(*start, StartKind::nested);
+      polish({models_.size() - 1});
+    }
+}
+
+void LeastSquaresSearch::run() {
+  if (options_.experts == 1) {
+    short_runs(0, 1);
+    polish_best(models_.size());
+    best();
+    return;
+  }
+  const bool adapt = options_.starts == 0;
+  const std::size_t most = adapt ? std::min(kMostStarts, static_cast<std::size_t>(options_.max_starts))
+                                 : static_cast<std::size_t>(options_.starts);
+  for (std::size_t made = 0; made < most;) {
+    const std::size_t count = adapt ? std::min(kBatch, most - made) : most;
+    short_runs(made, count);
+    made += count;
+    report(0.7 * static_cast<double>(made) / static_cast<double>(made + kBatch), "starts");
+    polish_best(static_cast<std::size_t>(options_.polished));
+    if (adapt && !solutions_.empty() && agreeing() >= 2) break;
+  }
+  report(0.8, "smaller model");
+  add_split_starts();
+  best();
+}
+
+std::optional<MixtureModel> split_expert(const MixtureModel& model, const MixtureModel& prototype, int divided,
+                                         double distance, RandomStream& stream) {
+  const Gate& old = model.gate;
+  if (!weights_can_be_shared(old.spec().kind)) return std::nullopt;
+  const int k = model.expert_count();
+  MixtureModel split = prototype;
+  if (split.gate.block_size() != old.block_size() || split.gate.experts() != k + 1) return std::nullopt;
+  split.gate.set_input_scale(old.input_scale());
+  for (int j = 0; j <= k; ++j) {  // the new expert comes first
+    const int source = j == 0 ? divided : j - 1;
+    split.gate.block(j) = old.block(source);
+    split.experts[static_cast<std::size_t>(j)] = model.experts[static_cast<std::size_t>(source)];
+    if (source != divided) continue;
+    split.gate.block(j)(0) -= std::log(2.0);
+    if (distance == 0) continue;
+    Vector& theta = split.experts[static_cast<std::size_t>(j)].parameters();
+    const double size = std::max(0.3, theta.cwiseAbs().maxCoeff());
+    for (Index i = 0; i < mean_parameter_count(split.experts[static_cast<std::size_t>(j)]); ++i)
+      theta(i) += distance * size * stream.normal();
+    for (Index i = 1; i < split.gate.block_size(); ++i) split.gate.block(j)(i) += stream.normal();
+  }
+  split.gate.pin();
+  return split;
+}
+
+}  // namespace clearway::detail

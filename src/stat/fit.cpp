@@ -404,7 +404,13 @@ std::string FitResult::brief() const {
 
 FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* user_start,
               const ProgressCallback& progress) {
-  if (options.method == FitMethod::least_squares) return fit_least_squares(data, options, user_start, progress);
+  if (options.method == FitMethod::least_squares) {
+    if (!data.groups.empty() || !data.labels.empty())
+      user_error(
+          "a regression function has no experts per row: repeated measures and labels do not go with least squares");
+    if (!options.constraints.empty()) user_error("least squares takes no fixed or shared parameters");
+    return fit_least_squares(data, options, user_start, progress);
+  }
   return Fitter(data, options, progress).run(user_start);
 }
 

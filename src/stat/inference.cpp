@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "clearway/base/text.hpp"
+#include "clearway/stat/least_squares.hpp"
 #include "inference_parameters.hpp"
 #include "inference_validity.hpp"
 #include "probability.hpp"
@@ -76,6 +77,10 @@ class Inferrer {
       shares_ = gate_shares(result_.model, data_, threads_);
     table();
     if (options_.standard_errors == StandardErrorKind::none) return std::move(inference_);
+    if (result_.model.form == ModelForm::regression) {
+      regression_covariances();
+      return std::move(inference_);
+    }
     const Scaling scaling(data_, result_.model);
     const MixtureModel standard = scaling.to_standard(result_.model);
     EngineSettings settings;
@@ -157,6 +162,59 @@ class Inferrer {
         if (of < 0) of = static_cast<int>(d);
       }
     fill();
+  }
+
+  // Least squares: the covariance of the regression function's parameters, and of the residual deviation
+  // var(log s) = (kurtosis - 1) / (4 n), which needs no normal noise.
+  void regression_covariances() {
+    if (options_.standard_errors == StandardErrorKind::cluster)
+      user_error("standard errors by cluster are for maximum likelihood, not for least squares");
+    const MixtureModel& model = result_.model;
+    const RegressionCovariance found = least_squares_covariance(model, data_,
+                                                                options_.standard_errors == StandardErrorKind::sandwich
+                                                                    ? RegressionCovarianceKind::misspecified
+                                                                    : RegressionCovarianceKind::classical);
+    inference_.condition_number = found.condition;
+    if (!result_.converged)
+      return withhold_all({ValidityProblem::not_at_maximum, "the fit did not converge: no theory applies."});
+    if (!found.trustworthy) return withhold_all({ValidityProblem::not_identified, found.reason});
+    std::vector<Index> place;
+    for (const RegressionParameter& p : found.parameters)
+      place.push_back(p.gate ? p.index : stacked_offset(model, static_cast<std::size_t>(p.expert)) + p.index);
+    const Index size = model_parameters(model).size();
+    Matrix& covariance = inference_.model_covariance = Matrix::Zero(size, size);
+    covariance(place, place) = found.covariance;
+    if (model.experts.front().responses() == 1) {
+      const double variance = log_deviation_variance();
+      std::vector<Index> noise;
+      for (std::size_t k = 0; k < model.experts.size(); ++k)
+        noise.push_back(stacked_offset(model, k) + model.experts[k].parameters().size() - 1);
+      for (const Index i : noise)
+        for (const Index j : noise) covariance(i, j) = variance;  // one number, kept with every expert
+    }
+    const Vector steps = kStepFraction * covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
+    const Matrix to_report = reported_from_stacked(model, names_, shares_, steps);
+    inference_.covariance = to_report * covariance * to_report.transpose();
+    inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
+    if (model.experts.front().responses() > 1) withhold_spread();
+    fill();
+  }
+
+  double log_deviation_variance() const {
+    const Vector e = data_.response.col(0) - result_.model.mean(data_).col(0);
+    const Vector w = data_.weights.size() ? data_.weights : Vector::Ones(e.size());
+    const double n = w.sum(), second = w.dot(e.cwiseAbs2()) / n;
+    return std::max(0.0, w.dot(e.array().pow(4).matrix()) / n / (second * second) - 1) / (4 * n);
+  }
+
+  void withhold_spread() {
+    ValidityFinding finding{
+        ValidityProblem::noise_estimate, "the residual covariance of a vector response has no standard errors.", {}};
+    for (int i = 0; i < inference_.size(); ++i)
+      if (inference_.parts[static_cast<std::size_t>(i)] == ParameterPart::spread) finding.parameters.push_back(i);
+    for (const int i : finding.parameters)
+      inference_.finding_of[static_cast<std::size_t>(i)] = static_cast<int>(inference_.findings.size());
+    inference_.findings.push_back(std::move(finding));
   }
 
   void fill() {

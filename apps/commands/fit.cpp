@@ -6,6 +6,7 @@
 #include "../registry.hpp"
 #include "../summary_json.hpp"
 #include "build_information.hpp"
+#include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/design.hpp"
@@ -84,7 +85,7 @@ class FitCommand final : public Command {
     list.add(fit_);
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
-                            "gate-ridge", "separation-ridge"});
+                            "gate-ridge", "separation-ridge", "trim"});
     list.group("Table");
     list.add(csv_);
     list.group("Output");
@@ -101,6 +102,7 @@ class FitCommand final : public Command {
     progress(0.0, "starting");
     FitResult result = clearway::fit(design.data, fit_, nullptr, progress);
     result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
+    name_trimmed_rows(design, result);
     report(context, design, result, folder);
     if (result.converged) return ExitCode::success;
     context.console.warn(fmt::format("not converged: {}", enum_name(result.reason)));
@@ -108,6 +110,17 @@ class FitCommand final : public Command {
   }
 
  private:
+  /// Which rows of the table --trim left out, as the last warning.
+  static void name_trimmed_rows(const Design& design, FitResult& result) {
+    if (result.trimmed_rows.empty()) return;
+    const std::vector<std::size_t> kept = design.kept_rows();
+    std::vector<std::string> words;
+    words.reserve(result.trimmed_rows.size());
+    for (const Eigen::Index row : result.trimmed_rows)
+      words.push_back(fmt::format("{}", kept[static_cast<std::size_t>(row)] + 1));
+    result.warnings.push_back(fmt::format("Rows left out: {}.", short_list(words, 100)));
+  }
+
   void report(Context& context, const Design& design, const FitResult& result, std::optional<NewRun>& folder) const {
     const ModelNames names = names_of(design);
     const Allocation counts = allocation(result.model, design.data);
@@ -116,6 +129,9 @@ class FitCommand final : public Command {
     summary.update(summary_json(result, names, counts));
     summary["notes"] = design.notes;
     summary["dropped_rows"] = design.dropped.size();
+    summary["trimmed_rows"] = Json::array();
+    for (const Eigen::Index row : result.trimmed_rows)
+      summary["trimmed_rows"].push_back(design.kept_rows()[static_cast<std::size_t>(row)] + 1);
     const std::string text = full_summary(result, names, layout);
     if (folder) {
       const RunFolder& run = folder->keep();

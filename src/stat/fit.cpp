@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "classification_em.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/stat/spectral.hpp"
@@ -13,6 +14,7 @@
 #include "optimise.hpp"
 #include "starts.hpp"
 #include "tournament.hpp"
+#include "trimmed_fit.hpp"
 
 namespace clearway {
 namespace {
@@ -353,6 +355,9 @@ std::string FitResult::brief() const {
 
 FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* user_start,
               const ProgressCallback& progress) {
+  if (options.trim > 0) return detail::trimmed_fit(data, options, user_start, progress);
+  if (options.method == FitMethod::cem || options.method == FitMethod::sem)
+    return detail::classification_fit(data, options, user_start, progress);
   return Fitter(data, options, progress).run(user_start);
 }
 

@@ -15,12 +15,14 @@
 
 namespace clearway {
 
-enum class FitMethod { automatic, spectral, em };
+enum class FitMethod { automatic, spectral, em, cem, sem };
 inline std::span<const EnumName<FitMethod>> enum_names(FitMethod) {
-  static constexpr std::array<EnumName<FitMethod>, 3> names{{
+  static constexpr std::array<EnumName<FitMethod>, 5> names{{
       {FitMethod::automatic, "auto", "spectral and several other starts, the best is kept"},
       {FitMethod::spectral, "spectral", "spectral start, gate by EM, joint EM as polish"},
       {FitMethod::em, "em", "EM from k-means, local-plane and random starts"},
+      {FitMethod::cem, "cem", "classification EM from the optimum of EM: every row belongs to one expert wholly"},
+      {FitMethod::sem, "sem", "stochastic EM from the optimum of EM: memberships are drawn, estimates averaged"},
   }};
   return names;
 }
@@ -78,6 +80,7 @@ struct FitOptions {
   bool keep_degenerate = false;
   double gate_ridge = 0.0;  ///< penalty on standardised gate slopes; 0: off unless the gate separates
   double separation_ridge = 0.01;
+  double trim = 0.0;  ///< share of the rows left out: those that the model explains worst
   std::int64_t seed = 1;
   int threads = 0;
 
@@ -141,6 +144,12 @@ struct FitOptions {
           OptionInfo{.help = "ridge penalty on standardised gate coefficients when the gate separates the data",
                      .minimum = 0,
                      .off = "0"});
+    field("trim", self.trim,
+          OptionInfo{.help = "share of the rows to leave out: those that the model explains worst",
+                     .minimum = 0,
+                     .maximum = 0.5,
+                     .off = "0",
+                     .source = "Neykov et al. 2007"});
     field("seed", self.seed, OptionInfo{.help = "seed of all randomness", .minimum = 0});
     field("threads", self.threads, OptionInfo{.help = "threads; 0 uses all cores", .minimum = 0, .maximum = 4096});
   }
@@ -203,7 +212,8 @@ struct FitResult {
   bool gate_separated = false;  ///< some gate coefficient runs to infinity without the ridge
   double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();    ///< then: what the likelihood tends to
   double degenerate_log_likelihood = std::numeric_limits<double>::quiet_NaN();  ///< best solution with a spike, if any
-  std::vector<std::string> warnings;                                            ///< each a full sentence
+  std::vector<Eigen::Index> trimmed_rows;  ///< left out by options.trim, increasing
+  std::vector<std::string> warnings;       ///< each a full sentence
   double seconds = 0;
 
   /// One line.

@@ -70,6 +70,7 @@ std::vector<int> category_numbers(const Table& table, const std::string& column,
   const Column& cells = table.column(column);
   std::map<double, int> seen;
   std::vector<int> numbers;
+  numbers.reserve(rows.size());
   for (const std::size_t row : rows) {
     if (cells.is_text ? cells.codes[row] < 0 : std::isnan(cells.numbers[row]))
       user_error("{}: a cell that names a cluster is missing", table.place(row, cells));

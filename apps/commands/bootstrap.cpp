@@ -60,6 +60,7 @@ Table replication_table(const BootstrapResult& result) {
   table.columns.push_back(number_column("replication", numbers));
   const auto add = [&](std::string name, auto value) {
     std::vector<double> cells;
+    cells.reserve(done.size());
     for (const BootstrapReplication* replication : done) cells.push_back(static_cast<double>(value(*replication)));
     table.columns.push_back(number_column(std::move(name), std::move(cells)));
   };

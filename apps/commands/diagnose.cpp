@@ -65,7 +65,7 @@ Table row_table(const RowDiagnosis& rows, const Design& design) {
   return table;
 }
 
-Json to_json(const Diagnosis& diagnosis, const std::vector<std::size_t>& kept) {
+Json to_json(const FitDiagnosis& diagnosis, const std::vector<std::size_t>& kept) {
   const auto number = [&](Eigen::Index t) { return kept.at(static_cast<std::size_t>(t)) + 1; };
   const RowDiagnosis& rows = diagnosis.rows;
   Json json = {{"command", "diagnose"}, {"rows", rows.entropy.size()}};
@@ -164,7 +164,7 @@ class DiagnoseCommand final : public Command {
     const FittedRun run = load_fitted_run(run_);
     const Design design = design_with_response(run.saved.recipe, read_csv(path_, csv_), files_.missing, "a diagnosis");
     for (const std::string& note : design.notes) context.console.note(note);
-    const Diagnosis diagnosis =
+    const FitDiagnosis diagnosis =
         clearway::diagnose(design.data, run.saved.model, run.options, options_, context.console.progress());
     if (!files_.out.empty())
       write_csv(files_.out, row_table(diagnosis.rows, design),

@@ -9,6 +9,7 @@
 #include "../registry.hpp"
 #include "../summary_json.hpp"
 #include "build_information.hpp"
+#include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/constraints.hpp"
@@ -131,7 +132,7 @@ class FitCommand final : public Command {
     list.add(constraints_);
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
-                            "gate-ridge", "separation-ridge"});
+                            "gate-ridge", "separation-ridge", "trim"});
     list.group("Inference");
     list.add(inference_);
     list.add(extras_);
@@ -159,6 +160,7 @@ class FitCommand final : public Command {
     options.constraints = constraints_of(design);
     FitResult result = clearway::fit(design.data, options, nullptr, progress);
     result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
+    name_trimmed_rows(design, result);
     progress(1.0, "standard errors");
     const Inference inference =
         infer(design.data, result, names_of(design), inference_, clusters_of_rows(design, codes), fit_.threads);
@@ -185,6 +187,17 @@ class FitCommand final : public Command {
     if (result.converged) return ExitCode::success;
     context.console.warn(fmt::format("not converged: {}", enum_name(result.reason)));
     return ExitCode::not_converged;
+  }
+
+  /// Which rows of the table --trim left out, as the last warning.
+  static void name_trimmed_rows(const Design& design, FitResult& result) {
+    if (result.trimmed_rows.empty()) return;
+    const std::vector<std::size_t> kept = design.kept_rows();
+    std::vector<std::string> words;
+    words.reserve(result.trimmed_rows.size());
+    for (const Eigen::Index row : result.trimmed_rows)
+      words.push_back(fmt::format("{}", kept[static_cast<std::size_t>(row)] + 1));
+    result.warnings.push_back(fmt::format("Rows left out: {}.", short_list(words, 100)));
   }
 
   Constraints constraints_of(const Design& design) const {
@@ -238,6 +251,9 @@ class FitCommand final : public Command {
     if (!profiles.empty()) summary["profile"] = profile_json(profiles);
     summary["notes"] = design.notes;
     summary["dropped_rows"] = design.dropped.size();
+    summary["trimmed_rows"] = Json::array();
+    for (const Eigen::Index row : result.trimmed_rows)
+      summary["trimmed_rows"].push_back(design.kept_rows()[static_cast<std::size_t>(row)] + 1);
     std::string text = full_summary(result, names, layout) + profile_text(profiles, layout.digits, layout.width);
     if (extras_.wald) {
       const std::vector<WaldTest> tests = wald_table(inference, names);

@@ -138,7 +138,7 @@ class TestCommand final : public Command {
     list.add(fit_);
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
-                            "gate-ridge", "separation-ridge"});
+                            "gate-ridge", "separation-ridge", "trim"});
     list.group("Table");
     list.add(csv_);
   }

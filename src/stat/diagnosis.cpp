@@ -74,7 +74,7 @@ std::vector<Index> largest(const Vector& keys, int count) {
   return order;
 }
 
-void warn(Diagnosis& diagnosis, const Data& data) {
+void warn(FitDiagnosis& diagnosis, const Data& data) {
   auto& warnings = diagnosis.warnings;
   const OptimumCheck& optimum = diagnosis.optimum;
   constexpr double kLargeScore = 1e-4;
@@ -102,14 +102,15 @@ void warn(Diagnosis& diagnosis, const Data& data) {
 
 }  // namespace
 
-Diagnosis diagnose(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,
-                   const DiagnosisOptions& options, const std::function<void(double, const std::string&)>& progress) {
+FitDiagnosis diagnose(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,
+                      const DiagnosisOptions& options,
+                      const std::function<void(double, const std::string&)>& progress) {
   check_options(options);
   data.check(model.experts.front().spec().kind);
   const auto report = [&](double fraction, const char* what) {
     if (progress) progress(fraction, what);
   };
-  Diagnosis diagnosis;
+  FitDiagnosis diagnosis;
   report(0.0, "rows");
   diagnosis.rows = diagnose_rows(data, model, fitted_with, options.seed);
   const RowDiagnosis& rows = diagnosis.rows;

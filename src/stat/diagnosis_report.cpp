@@ -12,7 +12,7 @@ namespace {
 
 using Eigen::Index;
 
-std::string residual_section(const Diagnosis& diagnosis, int digits) {
+std::string residual_section(const FitDiagnosis& diagnosis, int digits) {
   std::string text = "Quantile residuals (standard normal under the model)\n";
   detail::TextTable table(92, 1);
   for (const char* heading : {"mean", "sd", "skewness", "kurtosis - 3", "Kolmogorov", "p"}) table.column(heading);
@@ -50,7 +50,7 @@ std::string rootogram_section(const std::vector<RootogramBar>& bars) {
   return text;
 }
 
-std::string expert_section(const Diagnosis& diagnosis) {
+std::string expert_section(const FitDiagnosis& diagnosis) {
   std::string text = "\nExperts\n";
   detail::TextTable table(92, 1);
   for (const char* heading : {"rows", "effective rows"}) table.column(heading);
@@ -68,7 +68,7 @@ std::string expert_section(const Diagnosis& diagnosis) {
   return text;
 }
 
-std::string row_lists(const Diagnosis& diagnosis, const std::vector<std::size_t>& numbers) {
+std::string row_lists(const FitDiagnosis& diagnosis, const std::vector<std::size_t>& numbers) {
   const RowDiagnosis& rows = diagnosis.rows;
   const auto number = [&](Index t) { return numbers.at(static_cast<std::size_t>(t)) + 1; };
   std::string text;
@@ -103,18 +103,22 @@ std::string row_lists(const Diagnosis& diagnosis, const std::vector<std::size_t>
       table.cell(deletion.failure.empty() ? table_number(deletion.log_likelihood_drop, 4) : "failed");
     }
     text += table.text();
-    text += "2 dl: how far the log-likelihood of all rows falls when the row is left out of the fit, times 2.\n";
+    text +=
+        "2 dl: how far twice the log-likelihood of all rows falls when the row takes no part in the fit; by one step, "
+        "and "
+        "with the fit carried on without it.\n";
   }
   text += fmt::format("\n{} that no expert explains", plural(diagnosis.unexplained.size(), "row"));
   if (!diagnosis.unexplained.empty()) {
     std::vector<std::string> words;
+    words.reserve(diagnosis.unexplained.size());
     for (const Index t : diagnosis.unexplained) words.push_back(fmt::format("{}", number(t)));
     text += ": " + short_list(words);
   }
   return text + ".\n";
 }
 
-std::string optimum_section(const Diagnosis& diagnosis) {
+std::string optimum_section(const FitDiagnosis& diagnosis) {
   const OptimumCheck& check = diagnosis.optimum;
   std::string text = fmt::format(
       "\nOptimum: mean score {:.1e}; score against differences {:.1e}, information against differences {:.1e};\n"
@@ -145,7 +149,7 @@ std::string optimum_section(const Diagnosis& diagnosis) {
 
 }  // namespace
 
-std::string diagnosis_text(const Diagnosis& diagnosis, const std::vector<std::size_t>& row_numbers, int digits) {
+std::string diagnosis_text(const FitDiagnosis& diagnosis, const std::vector<std::size_t>& row_numbers, int digits) {
   std::string text = residual_section(diagnosis, digits);
   text += rootogram_section(diagnosis.rootogram);
   text += expert_section(diagnosis);

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "classification_em.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/stat/least_squares.hpp"
@@ -14,6 +15,7 @@
 #include "optimise.hpp"
 #include "starts.hpp"
 #include "tournament.hpp"
+#include "trimmed_fit.hpp"
 
 namespace clearway {
 namespace {
@@ -411,6 +413,9 @@ FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* u
     if (!options.constraints.empty()) user_error("least squares takes no fixed or shared parameters");
     return fit_least_squares(data, options, user_start, progress);
   }
+  if (options.trim > 0) return detail::trimmed_fit(data, options, user_start, progress);
+  if (options.method == FitMethod::cem || options.method == FitMethod::sem)
+    return detail::classification_fit(data, options, user_start, progress);
   return Fitter(data, options, progress).run(user_start);
 }
 

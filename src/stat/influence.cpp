@@ -5,7 +5,7 @@
 
 #include "clearway/base/parallel.hpp"
 #include "local_likelihood.hpp"
-#include "refit.hpp"
+#include "optimise.hpp"
 #include "sampling_units.hpp"
 
 namespace clearway {
@@ -100,11 +100,18 @@ std::vector<Deletion> delete_rows(const Data& data, const MixtureModel& model, c
     for (Index t = 0; t < data.rows(); ++t)
       if (units.unit_of_row[static_cast<std::size_t>(t)] != unit) kept.push_back(t);
     try {
-      const FitResult refit =
-          fit(data.subset(kept), detail::refit_options(model, fitted_with, 1, fitted_with.seed), &model);
-      deletion.log_likelihood_drop = 2 * (original - refit.model.log_likelihood(data));
-      const Matrix moved = (refit.model.mean(data) - mean).cwiseAbs() * deviation.cwiseInverse().asDiagonal();
-      deletion.largest_move = moved.maxCoeff();
+      const detail::LocalLikelihood local(data.subset(kept), model, fitted_with);
+      MixtureModel moved = local.model();
+      const detail::OptimiseOutcome outcome = detail::optimise(local.engine(), moved,
+                                                               {.max_iterations = fitted_with.max_iterations,
+                                                                .tolerance = fitted_with.tolerance,
+                                                                .acceleration = fitted_with.acceleration,
+                                                                .newton = fitted_with.newton});
+      deletion.converged = outcome.converged;
+      moved = local.scaling().to_raw(moved);
+      deletion.log_likelihood_drop = 2 * (original - moved.log_likelihood(data));
+      const Matrix change = (moved.mean(data) - mean).cwiseAbs() * deviation.cwiseInverse().asDiagonal();
+      deletion.largest_move = change.maxCoeff();
     } catch (const std::exception& error) {
       deletion.failure = error.what();
     }

@@ -10,7 +10,7 @@ FitOptions refit_options(const MixtureModel& model, const FitOptions& base, int 
   options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
   if (options.method == FitMethod::automatic || options.method == FitMethod::spectral) options.method = FitMethod::em;
   options.starts = data_starts;
-  options.polished = 2;
+  options.polished = data_starts + 1;  // all of them, the given one included
   options.seed = seed;
   options.threads = 1;
   return options;

@@ -263,7 +263,7 @@ TEST(Diagnosis, FindsAPlantedOutlier) {
   options.map_starts = 0;
   options.top = 2;
   options.threads = 1;
-  const Diagnosis diagnosis = diagnose(data, model, fitted, options);
+  const FitDiagnosis diagnosis = diagnose(data, model, fitted, options);
   EXPECT_EQ(diagnosis.unexplained, std::vector<Index>{17});
   ASSERT_EQ(diagnosis.largest_residuals.size(), 2U);
   EXPECT_EQ(diagnosis.largest_residuals.front(), 17);

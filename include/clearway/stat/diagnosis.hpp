@@ -46,7 +46,7 @@ struct RowDiagnosis {
   Influence influence;
 };
 
-struct Diagnosis {
+struct FitDiagnosis {
   RowDiagnosis rows;
   std::vector<NormalitySummary> normality;  ///< of the quantile residuals, one per response
   double dispersion = 0;                    ///< see dispersion(); NaN where it does not exist
@@ -64,11 +64,11 @@ struct Diagnosis {
 };
 
 /// Diagnoses a model fitted to `data` with `fitted_with`.
-Diagnosis diagnose(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,
-                   const DiagnosisOptions& options,
-                   const std::function<void(double, const std::string&)>& progress = {});
+FitDiagnosis diagnose(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,
+                      const DiagnosisOptions& options,
+                      const std::function<void(double, const std::string&)>& progress = {});
 
 /// For reading. `row_numbers` are the numbers (from 0) of the rows in the user's table.
-std::string diagnosis_text(const Diagnosis& diagnosis, const std::vector<std::size_t>& row_numbers, int digits = 6);
+std::string diagnosis_text(const FitDiagnosis& diagnosis, const std::vector<std::size_t>& row_numbers, int digits = 6);
 
 }  // namespace clearway

@@ -15,12 +15,14 @@
 
 namespace clearway {
 
-enum class FitMethod { automatic, spectral, em, least_squares };
+enum class FitMethod { automatic, spectral, em, cem, sem, least_squares };
 inline std::span<const EnumName<FitMethod>> enum_names(FitMethod) {
-  static constexpr std::array<EnumName<FitMethod>, 4> names{{
+  static constexpr std::array<EnumName<FitMethod>, 6> names{{
       {FitMethod::automatic, "auto", "spectral and several other starts, the best is kept"},
       {FitMethod::spectral, "spectral", "spectral start, gate by EM, joint EM as polish"},
       {FitMethod::em, "em", "EM from k-means, local-plane and random starts"},
+      {FitMethod::cem, "cem", "classification EM from the optimum of EM: every row belongs to one expert wholly"},
+      {FitMethod::sem, "sem", "stochastic EM from the optimum of EM: memberships are drawn, estimates averaged"},
       {FitMethod::least_squares, "least-squares", "no mixture: y is the gate's average of the experts plus noise"},
   }};
   return names;
@@ -80,6 +82,7 @@ struct FitOptions {
   bool keep_degenerate = false;
   double gate_ridge = 0.0;  ///< penalty on standardised gate slopes; 0: off unless the gate separates
   double separation_ridge = 0.01;
+  double trim = 0.0;  ///< share of the rows left out: those that the model explains worst
   std::int64_t seed = 1;
   int threads = 0;
   Constraints constraints = {};  ///< fixed and shared parameters; by name: constraints.hpp
@@ -145,6 +148,12 @@ struct FitOptions {
           OptionInfo{.help = "ridge penalty on standardised gate coefficients when the gate separates the data",
                      .minimum = 0,
                      .off = "0"});
+    field("trim", self.trim,
+          OptionInfo{.help = "share of the rows to leave out: those that the model explains worst",
+                     .minimum = 0,
+                     .maximum = 0.5,
+                     .off = "0",
+                     .source = "Neykov et al. 2007"});
     field("seed", self.seed, OptionInfo{.help = "seed of all randomness", .minimum = 0});
     field("threads", self.threads, OptionInfo{.help = "threads; 0 uses all cores", .minimum = 0, .maximum = 4096});
   }
@@ -223,6 +232,7 @@ struct FitResult {
   int ridge_reference = 0;    ///< the expert (from 0) relative to which the ridge saw the others
   double sigma_floor = 1e-3;  ///< smallest noise level, relative to the standard deviation of the response
   std::optional<LeastSquaresReport> least_squares;  ///< method least_squares only
+  std::vector<Eigen::Index> trimmed_rows;           ///< left out by options.trim, increasing
   std::vector<std::string> warnings;                ///< each a full sentence
   double seconds = 0;
 

@@ -33,16 +33,17 @@ struct Influence {
 /// Influence of every row on a model fitted to `data` with `fitted_with` (of which the noise floor and the ridge count).
 Influence influence(const Data& data, const MixtureModel& model, const FitOptions& fitted_with);
 
-/// A row left out in earnest: the model fitted again, the original one among its starts.
+/// A row left out in earnest: the fit carried on from the estimate without it, to the optimum that it leads to.
 struct Deletion {
   Eigen::Index row = 0;
   double log_likelihood_drop = 0;  ///< 2 (l(theta) - l(theta_(t))) over all rows: what the one-step value approximates
   double one_step = 0;             ///< that approximation
   double largest_move = 0;         ///< largest |mu(t) - mu| over rows (and responses) in residual standard deviations
+  bool converged = false;
   std::string failure;
 };
 
-/// Refits without each of `rows`, in parallel.
+/// Carries the fit on without each of `rows`, in parallel.
 std::vector<Deletion> delete_rows(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,
                                   const Influence& one_step, const std::vector<Eigen::Index>& rows, int threads);
 

@@ -1,5 +1,6 @@
 #include "scaling.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace clearway::detail {
@@ -32,14 +33,15 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
   const GateSpec& gate = prototype.gate.spec();
   if (gate.kind == GateKind::quadratic && !gate.linear_term) gate_centre.setZero();
-  if (prototype.experts.front().spec().kind == ExpertKind::multinomial) {
+  if (has_classes(prototype.experts.front().spec().kind)) {
     response_centre = Vector::Zero(1);
     response_scale = response_deviation = Vector::Ones(1);
     return;
   }
   moments(data.response, data.weights, response_centre, response_scale);
   response_deviation = response_scale;
-  if (!prototype.experts.front().response_may_be_scaled()) {
+  if (!std::all_of(prototype.experts.begin(), prototype.experts.end(),
+                   [](const Expert& e) { return e.response_may_be_scaled(); })) {
     response_centre.setZero();
     response_scale.setOnes();
   }
@@ -56,6 +58,7 @@ Data Scaling::standardised(const Data& data, Index begin, Index count) const {
   if (data.weights.size()) block.weights = data.weights.segment(begin, count);
   if (data.trials.size()) block.trials = data.trials.segment(begin, count);
   if (data.offset.size()) block.offset = data.offset.segment(begin, count) / response_scale(0);
+  if (data.event.size()) block.event = data.event.segment(begin, count);
   block.classes = data.classes;
   return block;
 }

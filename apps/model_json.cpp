@@ -35,17 +35,22 @@ Json terms_to_json(const std::vector<Term>& terms) {
 }
 
 Json recipe_to_json(const DesignRecipe& recipe) {
-  return Json{{"expert", std::string(enum_name(recipe.expert))},
-              {"target", recipe.target},
-              {"classes", recipe.classes},
-              {"experts_on", terms_to_json(recipe.expert_terms)},
-              {"gate_on", terms_to_json(recipe.gate_terms)},
-              {"weights", recipe.weights},
-              {"trials", recipe.trials},
-              {"offset", recipe.offset},
-              {"id", recipe.id},
-              {"labels", recipe.labels},
-              {"label_levels", recipe.label_levels}};
+  Json json{{"expert", std::string(enum_name(recipe.expert))},
+            {"target", recipe.target},
+            {"classes", recipe.classes},
+            {"experts_on", terms_to_json(recipe.expert_terms)},
+            {"gate_on", terms_to_json(recipe.gate_terms)},
+            {"weights", recipe.weights},
+            {"trials", recipe.trials},
+            {"offset", recipe.offset},
+            {"id", recipe.id},
+            {"labels", recipe.labels},
+            {"label_levels", recipe.label_levels}};
+  // Younger keys are there only where they say something: files without them stay as they were.
+  if (!recipe.event.empty()) json["event"] = recipe.event;
+  if (recipe.censored_below) json["censored_below"] = json_number(*recipe.censored_below, "design.censored_below");
+  if (recipe.censored_above) json["censored_above"] = json_number(*recipe.censored_above, "design.censored_above");
+  return json;
 }
 
 Json gate_to_json(const Gate& gate) {
@@ -67,15 +72,17 @@ Json gate_to_json(const Gate& gate) {
 Json expert_to_json(const Expert& expert, std::size_t number) {
   const ExpertSpec& spec = expert.spec();
   const std::string what = fmt::format("experts[{}]", number);
-  return Json{{"kind", std::string(enum_name(spec.kind))},
-              {"degree", spec.degree},
-              {"leak", json_number(spec.leak, what + ".leak")},
-              {"hidden", spec.hidden},
-              {"variance", std::string(enum_name(spec.variance))},
-              {"covariance", std::string(enum_name(spec.covariance))},
-              {"divisor", std::string(enum_name(spec.divisor))},
-              {"parameters", json_numbers(expert.parameters().data(),
-                                          static_cast<std::size_t>(expert.parameters().size()), what + ".parameters")}};
+  Json json{{"kind", std::string(enum_name(spec.kind))},
+            {"degree", spec.degree},
+            {"leak", json_number(spec.leak, what + ".leak")},
+            {"hidden", spec.hidden},
+            {"variance", std::string(enum_name(spec.variance))},
+            {"covariance", std::string(enum_name(spec.covariance))},
+            {"divisor", std::string(enum_name(spec.divisor))},
+            {"parameters", json_numbers(expert.parameters().data(),
+                                        static_cast<std::size_t>(expert.parameters().size()), what + ".parameters")}};
+  if (has_link(spec.kind)) json["link"] = std::string(enum_name(spec.link));
+  return json;
 }
 
 Json inference_to_json(const SavedInference& inference) {
@@ -100,7 +107,7 @@ Shapes shapes_of(const DesignRecipe& recipe) {
   shapes.expert_inputs = static_cast<int>(recipe.expert_names().size());
   shapes.gate_inputs = static_cast<int>(recipe.gate_names().size());
   shapes.responses = static_cast<int>(recipe.target.size());
-  shapes.classes = recipe.expert == ExpertKind::multinomial ? static_cast<int>(recipe.classes.size()) : 0;
+  shapes.classes = has_classes(recipe.expert) ? static_cast<int>(recipe.classes.size()) : 0;
   return shapes;
 }
 
@@ -168,7 +175,7 @@ DesignRecipe recipe_from_json(JsonObject json) {
                recipe.target.size());
   recipe.classes = json.texts("classes");
   const std::size_t classes = recipe.classes.size();
-  const bool classes_fit = recipe.expert == ExpertKind::multinomial ? classes >= 2
+  const bool classes_fit = has_classes(recipe.expert)               ? classes >= 2
                            : recipe.expert == ExpertKind::bernoulli ? classes == 0 || classes == 2
                                                                     : classes == 0;
   if (!classes_fit)
@@ -181,6 +188,13 @@ DesignRecipe recipe_from_json(JsonObject json) {
   if (json.has("id")) recipe.id = json.text("id");  // these came later than the first models
   if (json.has("labels")) recipe.labels = json.text("labels");
   if (json.has("label_levels")) recipe.label_levels = json.texts("label_levels");
+  if (json.has("event")) recipe.event = json.text("event");
+  if (json.has("censored_below")) recipe.censored_below = json.number("censored_below");
+  if (json.has("censored_above")) recipe.censored_above = json.number("censored_above");
+  if (!recipe.event.empty() && !allows_censoring(recipe.expert))
+    user_error("{} is not for {} experts", json.where("event"), enum_name(recipe.expert));
+  if ((recipe.censored_below || recipe.censored_above) && recipe.expert != ExpertKind::tobit)
+    user_error("{}: limits of the response are not for {} experts", json.where(), enum_name(recipe.expert));
   if ((recipe.expert == ExpertKind::binomial) == recipe.trials.empty())
     user_error("{} must name a column for binomial experts and only for them", json.where("trials"));
   json.finish();
@@ -242,6 +256,7 @@ Expert expert_from_json(JsonObject json, ExpertKind kind, const Shapes& shapes) 
   spec.variance = json.choice<VarianceKind>("variance");
   spec.covariance = json.choice<CovarianceKind>("covariance");
   spec.divisor = json.choice<VarianceDivisor>("divisor");
+  if (json.has("link")) spec.link = json.choice<LinkKind>("link");  // files before there was a choice have none
   const std::int64_t d = shapes.expert_inputs, m = shapes.responses, c = shapes.classes;
   refuse_excess((2 + d) * std::max({std::int64_t{spec.hidden} + 2, m, c}) + m * (m + 1) / 2, json.where());
 

@@ -50,7 +50,7 @@ class TableBuilder {
 
 /// Columns "stem", or one per response: "stem_<response>"; the stem of classes is "probability".
 void add_means(TableBuilder& table, const Matrix& mean, const std::string& number, const Design& design) {
-  const bool classes = design.recipe.expert == ExpertKind::multinomial;
+  const bool classes = has_classes(design.recipe.expert);
   const std::string stem = (classes ? "probability" : "mean") + number;
   for (Eigen::Index j = 0; j < mean.cols(); ++j) {
     const std::string& response = design.response_names[static_cast<std::size_t>(j)];
@@ -90,7 +90,7 @@ void add_posterior(TableBuilder& table, const MixtureModel& model, const Design&
 }  // namespace
 
 bool has_quantiles(const MixtureModel& model) {
-  return model.experts.front().spec().kind != ExpertKind::multinomial && model.experts.front().responses() == 1;
+  return !has_classes(model.experts.front().spec().kind) && model.experts.front().responses() == 1;
 }
 
 Table prediction_table(PredictionInputs inputs) {
@@ -102,7 +102,7 @@ Table prediction_table(PredictionInputs inputs) {
 
   const Matrix mean = model.mean(data);
   add_means(table, mean, "", design);
-  if (design.recipe.expert == ExpertKind::multinomial) {
+  if (has_classes(design.recipe.expert)) {
     std::vector<int> best(static_cast<std::size_t>(mean.rows()));
     for (Eigen::Index t = 0; t < mean.rows(); ++t) {
       Eigen::Index most = 0;

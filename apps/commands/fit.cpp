@@ -87,7 +87,7 @@ std::vector<int> cluster_codes(const Column& column) {
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;
-  if (design.recipe.expert == ExpertKind::multinomial) names.classes = design.response_names;
+  if (has_classes(design.recipe.expert)) names.classes = design.response_names;
   names.expert_inputs = design.expert_names;
   names.gate_inputs = design.gate_names;
   return names;

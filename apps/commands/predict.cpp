@@ -71,7 +71,7 @@ class PredictCommand final : public Command {
   }
   std::string_view description() const override {
     return "Writes one row per row of the table, in its order, with the columns: those of --keep; mean (vector\n"
-           "response: mean_NAME each; multinomial: probability_CLASS each and class); q0.05 and so on; expert "
+           "response: mean_NAME each; classes: probability_CLASS each and class); q0.05 and so on; expert "
            "(largest\n"
            "gate weight, from 1); gate_1 to gate_K; mean_1 to mean_K (the answer of each expert).\n"
            "\n"

@@ -141,7 +141,7 @@ void update_constrained(const ParameterMap& map, const std::vector<Data>& blocks
                         MixtureModel& model) {
   const Blocks free = blocks_of(map, model);
   const Expert& first = model.experts.front();
-  const bool gaussian = first.has_sigma() && first.spec().kind != ExpertKind::student_t;
+  const bool gaussian = has_gaussian_residuals(first.spec().kind);
   double value = expected_log_density(model, blocks, r);
   // Coefficients and noise in turn: given the noise the coefficients of most families have a concave objective, which
   // both together have not.

@@ -71,13 +71,28 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
   part(choice.offset, "offset");
   part(choice.id, "id");
   part(choice.labels, "labels");
+  part(choice.event, "event");
   for (const auto& name : choice.exclude) require_column(table, name, "exclude");
   for (const auto& name : choice.as_category) require_column(table, name, "as-category");
   if (expert == ExpertKind::binomial && choice.trials.empty())
     user_error("trials must name the column with the number of trials for binomial experts");
   if (expert != ExpertKind::binomial && !choice.trials.empty())
     user_error("trials is only for binomial experts, not for {}", enum_name(expert));
-  if (!choice.offset.empty() && (vector_response || expert == ExpertKind::multinomial || expert == ExpertKind::network))
+  if (!choice.event.empty() && !allows_censoring(expert))
+    user_error("event is for tobit, weibull and exponential experts, not for {}", enum_name(expert));
+  for (const auto& [limits, option] :
+       {std::pair{&choice.censored_below, "censored-below"}, std::pair{&choice.censored_above, "censored-above"}}) {
+    if (limits->size() > 1) user_error("{} must be one number, not {}", option, limits->size());
+    if (!limits->empty() && expert != ExpertKind::tobit)
+      user_error("{} is for tobit experts, not for {}", option, enum_name(expert));
+  }
+  if (!choice.censored_below.empty() && !choice.censored_above.empty() &&
+      !(choice.censored_below.front() < choice.censored_above.front()))
+    user_error("censored-below must be less than censored-above: {} is not less than {}", choice.censored_below.front(),
+               choice.censored_above.front());
+  if (!choice.class_order.empty() && expert != ExpertKind::ordinal)
+    user_error("class-order is for ordinal experts, not for {}", enum_name(expert));
+  if (!choice.offset.empty() && (vector_response || has_classes(expert) || expert == ExpertKind::network))
     user_error("offset needs experts with one linear predictor, not {} experts{}", enum_name(expert),
                vector_response ? " of a vector response" : "");
 }
@@ -88,7 +103,8 @@ std::vector<std::string> default_terms(const Table& table, const ColumnChoice& c
   for (const auto& column : table.columns) {
     const std::string& name = column.name;
     const bool taken = contains(choice.target, name) || contains(choice.exclude, name) || name == choice.weights ||
-                       name == choice.trials || name == choice.offset || name == choice.id || name == choice.labels;
+                       name == choice.trials || name == choice.offset || name == choice.id || name == choice.labels ||
+                       name == choice.event;
     if (!taken) terms.push_back(name);
   }
   return terms;
@@ -113,7 +129,7 @@ std::vector<const Column*> used_columns(const Table& table, const DesignRecipe& 
   for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
     for (const Term& term : *terms)
       for (const Factor& factor : term.factors) names.insert(factor.column);
-  for (const auto* name : {&recipe.weights, &recipe.trials, &recipe.offset, &recipe.id})
+  for (const auto* name : {&recipe.weights, &recipe.trials, &recipe.offset, &recipe.id, &recipe.event})
     if (!name->empty()) names.insert(*name);
   if (with_target) names.insert(recipe.target.begin(), recipe.target.end());
   std::vector<const Column*> columns;
@@ -276,7 +292,7 @@ std::vector<std::string> DesignRecipe::gate_names() const {
   return names_of(gate_terms);
 }
 std::vector<std::string> DesignRecipe::response_names() const {
-  return expert == ExpertKind::multinomial ? classes : target;
+  return has_classes(expert) ? classes : target;
 }
 
 std::vector<std::size_t> Design::kept_rows() const {
@@ -311,6 +327,10 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   recipe.offset = choice.offset;
   recipe.id = choice.id;
   recipe.labels = choice.labels;
+  recipe.event = choice.event;
+  if (!choice.censored_below.empty()) recipe.censored_below = choice.censored_below.front();
+  if (!choice.censored_above.empty()) recipe.censored_above = choice.censored_above.front();
+  recipe.classes = choice.class_order;
   const auto inputs = choice.experts_on.empty() ? default_terms(table, choice) : choice.experts_on;
   if (experts_use_inputs) recipe.expert_terms = parse_terms(table, choice, inputs, "experts-on");
   if (gate_uses_inputs)
@@ -327,6 +347,7 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   refuse_repeated_names(recipe.gate_names(), "gate-on");
 
   detail::fill_response(table, rows, false, recipe, design);
+  detail::fill_event(table, rows, recipe, design);
   for (const auto& name : recipe.target) free_column(table, name);
   fill_inputs(table, rows, recipe, design);
 
@@ -345,8 +366,9 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
   design.recipe = recipe;
   design.table_rows = table.rows;
   DesignRecipe needed = recipe;
-  if (!table.has_column(recipe.weights)) needed.weights.clear();  // weights are not needed to predict
-  if (!table.has_column(recipe.id)) needed.id.clear();            // without it every row stands alone
+  if (!table.has_column(recipe.weights)) needed.weights.clear();  // weights and events are not needed to predict
+  if (!table.has_column(recipe.event)) needed.event.clear();
+  if (!table.has_column(recipe.id)) needed.id.clear();  // without it every row stands alone
   for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
     for (const Term& term : *terms)
       for (const Factor& factor : term.factors) (void)table.column(factor.column);
@@ -359,6 +381,7 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
     design.data.groups = detail::group_numbers(id, rows);
   }
   detail::fill_response(table, rows, true, design.recipe, design);
+  detail::fill_event(table, rows, design.recipe, design);
   fill_inputs(table, rows, needed, design);
   return design;
 }

@@ -41,22 +41,39 @@ Vector class_numbers(const Table& table, const Column& column, const std::vector
   return out;
 }
 
+/// Brings the classes found into the order given, which must name each of them once.
+void put_in_order(const Column& column, const std::vector<std::string>& order, std::vector<std::string>& classes) {
+  std::vector<std::string> sorted = order, found = classes;
+  std::sort(sorted.begin(), sorted.end());
+  std::sort(found.begin(), found.end());
+  if (sorted != found)
+    user_error("class-order must name each class of '{}' once ({}), not {}", column.name, short_list(classes),
+               short_list(order));
+  classes = order;
+}
+
 void fill_classes(const Table& table, const Column& column, const RowSelection& rows, bool fitted, DesignRecipe& recipe,
                   Design& design) {
   if (!fitted) {
+    const std::vector<std::string> order = std::move(recipe.classes);  // ordinal: as the user wants it
     if (!column.is_text)
       for (std::size_t i = 0; i < rows.size(); ++i)
         if (const double value = column.numbers[rows[i]]; !is_whole(value))
           refuse(table, column, rows[i], recipe.expert, "classes: words or whole numbers", value);
     recipe.classes = levels_of(column, rows);
     if (recipe.classes.size() < 2)
-      user_error("target: '{}' holds a single class ('{}') in the rows used; multinomial experts need at least 2",
-                 column.name, recipe.classes.empty() ? "" : recipe.classes.front());
+      user_error("target: '{}' holds a single class ('{}') in the rows used; {} experts need at least 2", column.name,
+                 recipe.classes.empty() ? "" : recipe.classes.front(), enum_name(recipe.expert));
+    if (!order.empty()) put_in_order(column, order, recipe.classes);
     if (recipe.classes.size() > std::max<std::size_t>(2, rows.size() / 2))
       user_error("target: '{}' holds {} classes in {}, fewer than two rows a class", column.name, recipe.classes.size(),
                  plural(rows.size(), "row"));
     design.notes.push_back(
-        fmt::format("The classes of '{}' are {}; the last is the reference.", column.name, short_list(recipe.classes)));
+        recipe.expert == ExpertKind::ordinal
+            ? fmt::format("The classes of '{}' from low to high are {}{}.", column.name, short_list(recipe.classes),
+                          column.is_text && order.empty() ? " (by alphabet; --class-order says otherwise)" : "")
+            : fmt::format("The classes of '{}' are {}; the last is the reference.", column.name,
+                          short_list(recipe.classes)));
   }
   design.data.classes = static_cast<int>(recipe.classes.size());
   design.data.response = class_numbers(table, column, recipe.classes, rows);
@@ -101,9 +118,12 @@ void check_values(const Table& table, const Column& column, const RowSelection& 
     const std::size_t row = rows[static_cast<std::size_t>(i)];
     const double value = y[i];
     if (std::isnan(value)) continue;
-    if (recipe.expert == ExpertKind::gamma && !(value > 0.0))
+    const ResponseKind kind = response_kind(recipe.expert);
+    if (kind == ResponseKind::positive && !(value > 0.0))
       refuse(table, column, row, recipe.expert, "a response above 0", value);
-    if (recipe.expert == ExpertKind::poisson && (value < 0.0 || !is_whole(value)))
+    if (kind == ResponseKind::unit && !(value > 0.0 && value < 1.0))
+      refuse(table, column, row, recipe.expert, "a response between 0 and 1, both left out", value);
+    if (kind == ResponseKind::counts && (value < 0.0 || !is_whole(value)))
       refuse(table, column, row, recipe.expert, "a whole number of at least 0", value);
     if (recipe.expert == ExpertKind::binomial) {
       if (value < 0.0 || !is_whole(value))
@@ -132,12 +152,12 @@ void fill_response(const Table& table, const RowSelection& rows, bool fitted, De
                                    [&](const std::string& name) { return table.has_column(name); });
   if (fitted && !present) {
     design.has_response = false;
-    design.data.classes = recipe.expert == ExpertKind::multinomial ? static_cast<int>(recipe.classes.size()) : 0;
+    design.data.classes = has_classes(recipe.expert) ? static_cast<int>(recipe.classes.size()) : 0;
     design.data.response = Matrix::Constant(n, static_cast<Eigen::Index>(recipe.target.size()), kNaN);
     return;
   }
   const Column& first = table.column(recipe.target.front());
-  if (recipe.expert == ExpertKind::multinomial) {
+  if (has_classes(recipe.expert)) {
     fill_classes(table, first, rows, fitted, recipe, design);
   } else if (recipe.expert == ExpertKind::bernoulli) {
     fill_bernoulli(table, first, rows, fitted, recipe, design);
@@ -152,6 +172,39 @@ void fill_response(const Table& table, const RowSelection& rows, bool fitted, De
   }
   if (!fitted) refuse_constant_response(table, recipe, design.data.response);
   design.response_names = recipe.response_names();
+}
+
+void fill_event(const Table& table, const RowSelection& rows, const DesignRecipe& recipe, Design& design) {
+  const bool by_column = !recipe.event.empty() && table.has_column(recipe.event);
+  if (!by_column && !recipe.censored_below && !recipe.censored_above) return;
+  Vector event = Vector::Ones(static_cast<Eigen::Index>(rows.size()));
+  if (by_column) {
+    const Column& column = table.column(recipe.event);
+    event = numbers_in(table, column, rows);
+    for (Eigen::Index i = 0; i < event.size(); ++i)
+      if (event[i] != 0.0 && event[i] != 1.0)
+        user_error("{}: an event must be 1 (observed) or 0 (censored), not {}",
+                   table.place(rows[static_cast<std::size_t>(i)], column), event[i]);
+  }
+  for (Eigen::Index i = 0; i < event.size(); ++i) {  // a missing response (NaN) is on no side of a limit
+    double& y = design.data.response(i, 0);
+    if (recipe.censored_below && y <= *recipe.censored_below) {
+      if (event[i] == 0.0)
+        user_error("{}: the response cannot be censored from above (event 0) and from below (at most {}) at once",
+                   table.place(rows[static_cast<std::size_t>(i)], table.column(recipe.event)), *recipe.censored_below);
+      y = *recipe.censored_below;
+      event[i] = -1.0;
+    } else if (recipe.censored_above && y >= *recipe.censored_above) {
+      y = *recipe.censored_above;
+      event[i] = 0.0;
+    }
+  }
+  if (design.has_response) {
+    const auto censored = static_cast<std::size_t>((event.array() != 1.0).count());
+    design.notes.push_back(
+        fmt::format("{} of {} {} censored.", plural(censored, "response"), rows.size(), censored == 1 ? "is" : "are"));
+  }
+  design.data.event = std::move(event);
 }
 
 }  // namespace clearway::detail

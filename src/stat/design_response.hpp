@@ -10,4 +10,8 @@ namespace clearway::detail {
 /// them into the recipe; with `fitted` the recipe's classes hold and missing cells of the target become NaN.
 void fill_response(const Table& table, const RowSelection& rows, bool fitted, DesignRecipe& recipe, Design& design);
 
+/// Which responses were observed and which lie beyond a limit: data.event (empty when nothing says so); responses beyond
+/// a limit are set to it.
+void fill_event(const Table& table, const RowSelection& rows, const DesignRecipe& recipe, Design& design);
+
 }  // namespace clearway::detail

@@ -10,10 +10,6 @@ namespace clearway::detail {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Degrees of freedom of a Student t expert lie between Cauchy and, to 1e-8 of log-likelihood per row, Gaussian.
-constexpr double kSmallestNu = 1.0;
-constexpr double kLargestNu = 1e8;
-constexpr double kLargestShape = 1e10;
 constexpr double kLargestLogit = 30.0;
 
 bool shared_sigma(const MixtureModel& model) {
@@ -53,23 +49,23 @@ ParameterMap::ParameterMap(const MixtureModel& shape, const EngineSettings& sett
     const Expert& expert = shape.experts[k];
     const auto count = static_cast<std::size_t>(expert.parameters().size());
     const ExpertKind kind = expert.spec().kind;
-    const int extras = expert.responses() > 1 ? 0 : extra_count(kind);
+    const auto extras = expert.responses() > 1 ? std::span<const ExtraParameter>() : extra_parameters(kind);
     std::vector<int> index(count, -1);
     for (std::size_t j = 0; j < count; ++j) {
-      const auto from_end = static_cast<int>(count - j);  // 1 for the last parameter
       if (is_fixed(false, k, j)) continue;
       if (k > 0 && shape.constraints.is_shared(static_cast<int>(j))) {
         index[j] = experts.front()[j];
         continue;
       }
-      if (kind == ExpertKind::student_t && from_end == 1)
-        index[j] = add(false, std::log(kSmallestNu), std::log(kLargestNu));
-      else if (kind == ExpertKind::gamma && from_end == 1)
-        index[j] = add(false, -std::log(kLargestShape), std::log(kLargestShape));
-      else if (from_end == extras && expert.has_sigma())
+      if (j + extras.size() < count) {
+        index[j] = add(false, -kInfinity, kInfinity);
+        continue;
+      }
+      const ExtraParameter& extra = extras[j + extras.size() - count];
+      if (extra.is_scale)
         index[j] = shared ? -1 : add(false, log_floor, kInfinity);
       else
-        index[j] = add(false, -kInfinity, kInfinity);
+        index[j] = add(false, extra.lower, extra.upper);
     }
     if (expert.responses() > 1) {  // the diagonal of the covariance factor
       const int m = expert.responses();

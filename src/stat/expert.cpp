@@ -1,15 +1,13 @@
 #include "clearway/stat/expert.hpp"
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
-#include <boost/math/special_functions/beta.hpp>
-#include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
 
 #include "clearway/base/errors.hpp"
 #include "expert_updates.hpp"
+#include "ordinal.hpp"
 #include "response_family.hpp"
 
 namespace clearway {
@@ -32,6 +30,8 @@ Index parameter_count(const ExpertSpec& spec, int d, int m, int classes) {
   const int p = 1 + slopes_of(spec, d);
   if (spec.kind == ExpertKind::multinomial) return static_cast<Index>(classes - 1) * p;
   if (spec.kind == ExpertKind::network) return static_cast<Index>(spec.hidden) * (d + 2) + 2;
+  if (spec.kind == ExpertKind::ordinal) return p + classes - 2;
+  if (spec.kind == ExpertKind::heteroscedastic) return Index{2} * p;
   if (m > 1) return static_cast<Index>(m) * p + covariance_size(spec, m);
   return p + detail::extra_count(spec.kind);
 }
@@ -45,10 +45,6 @@ Matrix unpack_covariance_factor(const ExpertSpec& spec, const double* packed, in
       for (int i = j + 1; i < m; ++i) factor(i, j) = *packed++;
   }
   return factor;
-}
-
-double normal_cdf(double z) {
-  return 0.5 * std::erfc(-z * 0.70710678118654752440);
 }
 
 void check_groups(const Data& data) {
@@ -105,7 +101,7 @@ void Data::check(ExpertKind kind) const {
   if (offset.size() != 0) {
     if (offset.size() != n) user_error("there are {} offsets for {} rows", offset.size(), n);
     if (!offset.allFinite()) user_error("offsets must be finite");
-    if (kind == ExpertKind::multinomial || kind == ExpertKind::network || response.cols() > 1)
+    if (has_classes(kind) || kind == ExpertKind::network || response.cols() > 1)
       user_error("an offset needs experts with one linear predictor, not {}", enum_name(kind));
   }
   check_groups(*this);
@@ -119,27 +115,41 @@ void Data::check(ExpertKind kind) const {
       if (!(trials(i) >= 1) || trials(i) != std::floor(trials(i)))
         user_error("row {}: trials must be a whole number of at least 1, not {}", i + 1, trials(i));
   }
+  if (event.size() != 0) {
+    if (event.size() != n) user_error("there are {} events for {} rows", event.size(), n);
+    if (!allows_censoring(kind))
+      user_error("censored responses need tobit, weibull or exponential experts, not {}", enum_name(kind));
+    for (Index i = 0; i < n; ++i)
+      if (event(i) != 1 && event(i) != 0 && !(event(i) == -1 && kind == ExpertKind::tobit))
+        user_error("row {}: an event must be 1 (observed) or 0 (censored){}, not {}", i + 1,
+                   kind == ExpertKind::tobit ? " or -1 (censored from below)" : "", event(i));
+    if (!(event.array() == 1).any()) user_error("every response is censored: nothing was observed");
+  }
   for (Index i = 0; i < n; ++i) {
     const double y = response(i, 0);
-    switch (kind) {
-      case ExpertKind::poisson:
+    switch (response_kind(kind)) {
+      case ResponseKind::counts:
         if (y < 0 || y != std::floor(y)) user_error("row {}: a count must be 0, 1, 2, ..., not {}", i + 1, y);
         break;
-      case ExpertKind::bernoulli:
+      case ResponseKind::zero_one:
         if (y != 0 && y != 1) user_error("row {}: a bernoulli response must be 0 or 1, not {}", i + 1, y);
         break;
-      case ExpertKind::binomial:
+      case ResponseKind::successes:
         if (y < 0 || y > trials(i) || y != std::floor(y))
           user_error("row {}: successes must be a whole number from 0 to {}, not {}", i + 1, trials(i), y);
         break;
-      case ExpertKind::gamma:
-        if (!(y > 0)) user_error("row {}: a gamma response must be positive, not {}", i + 1, y);
+      case ResponseKind::positive:
+        if (!(y > 0))
+          user_error("row {}: the response of {} experts must be positive, not {}", i + 1, enum_name(kind), y);
         break;
-      case ExpertKind::multinomial:
+      case ResponseKind::unit:
+        if (!(y > 0 && y < 1)) user_error("row {}: a beta response must lie between 0 and 1, not be {}", i + 1, y);
+        break;
+      case ResponseKind::classes:
         if (y < 0 || y >= classes || y != std::floor(y))
           user_error("row {}: a class number must be 0 to {}, not {}", i + 1, classes - 1, y);
         break;
-      default:
+      case ResponseKind::real:
         break;
     }
   }
@@ -156,6 +166,7 @@ Data Data::subset(const std::vector<Index>& rows) const {
   if (offset.size()) d.offset.resize(n);
   if (!groups.empty()) d.groups.resize(rows.size());
   if (!labels.empty()) d.labels.resize(rows.size());
+  if (event.size()) d.event.resize(n);
   d.classes = classes;
   for (Index i = 0; i < n; ++i) {
     const Index t = rows[static_cast<std::size_t>(i)];
@@ -168,6 +179,7 @@ Data Data::subset(const std::vector<Index>& rows) const {
     const auto to = static_cast<std::size_t>(i), from = static_cast<std::size_t>(t);
     if (!groups.empty()) d.groups[to] = groups[from];
     if (!labels.empty()) d.labels[to] = labels[from];
+    if (event.size()) d.event(i) = event(t);
   }
   return d;
 }
@@ -178,8 +190,8 @@ Expert::Expert(ExpertSpec spec, int inputs, int responses, int classes)
   if (responses < 1) user_error("an expert needs at least 1 response, not {}", responses);
   if (responses > 1 && spec.kind != ExpertKind::linear && spec.kind != ExpertKind::constant)
     user_error("a vector response needs linear or constant experts, not {}", enum_name(spec.kind));
-  if (spec.kind == ExpertKind::multinomial && classes < 2)
-    user_error("multinomial experts need at least 2 classes, not {}", classes);
+  if (has_classes(spec.kind) && classes < 2)
+    user_error("{} experts need at least 2 classes, not {}", enum_name(spec.kind), classes);
   parameters_ = Vector::Zero(parameter_count(spec, inputs, responses, classes));
 }
 
@@ -190,21 +202,13 @@ int Expert::degrees_of_freedom() const {
 }
 
 bool Expert::has_sigma() const {
-  switch (spec_.kind) {
-    case ExpertKind::poisson:
-    case ExpertKind::bernoulli:
-    case ExpertKind::binomial:
-    case ExpertKind::multinomial:
-    case ExpertKind::gamma:
-      return false;
-    default:
-      return responses_ == 1;
-  }
+  const auto extra = detail::extra_parameters(spec_.kind);
+  return responses_ == 1 && !extra.empty() && extra.front().is_scale;
 }
 
 namespace {
 Index sigma_index(const Expert& expert) {
-  return expert.parameters().size() - (expert.spec().kind == ExpertKind::student_t ? 2 : 1);
+  return expert.parameters().size() - detail::extra_count(expert.spec().kind);
 }
 }  // namespace
 
@@ -245,8 +249,19 @@ Matrix hidden_layer(const Expert& expert, const ConstMatrixRef& x) {
   return hidden;
 }
 
+// Linear predictor of log sigma of a heteroscedastic expert: n; empty for every other kind.
+Vector log_sigma_predictor(const Expert& expert, const ConstMatrixRef& x) {
+  if (expert.spec().kind != ExpertKind::heteroscedastic) return {};
+  const int d = expert.inputs();
+  const auto c = expert.parameters().tail(1 + d);
+  Vector s = Vector::Constant(x.rows(), c(0));
+  if (d > 0) s.noalias() += x * c.tail(d);
+  return s;
+}
+
 // Log-probabilities of the classes: n x c.
 Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x) {
+  if (expert.spec().kind == ExpertKind::ordinal) return ordinal_log_probabilities(expert, x);
   const int p = 1 + expert.inputs(), c = expert.classes();
   Matrix eta = Matrix::Zero(x.rows(), c);
   for (int s = 0; s + 1 < c; ++s) {
@@ -272,10 +287,27 @@ Matrix vector_mean(const Expert& expert, const ConstMatrixRef& x) {
 
 }  // namespace detail
 
+namespace {
+
+// The extra parameters row by row: the same for all rows but log sigma of heteroscedastic experts.
+class RowExtras {
+ public:
+  RowExtras(const Expert& expert, const ConstMatrixRef& x)
+      : common_(expert.parameters().data() + expert.parameters().size() - detail::extra_count(expert.spec().kind)),
+        log_sigma_(detail::log_sigma_predictor(expert, x)) {}
+  const double* operator[](Index i) const { return log_sigma_.size() ? log_sigma_.data() + i : common_; }
+
+ private:
+  const double* common_;
+  Vector log_sigma_;
+};
+
+}  // namespace
+
 Vector Expert::log_density(const Data& data) const {
   const Index n = data.rows();
   Vector result(n);
-  if (spec_.kind == ExpertKind::multinomial) {
+  if (has_classes(spec_.kind)) {
     const Matrix logp = detail::class_log_probabilities(*this, data.expert_inputs);
     for (Index i = 0; i < n; ++i) result(i) = logp(i, static_cast<Index>(data.response(i, 0)));
     return result;
@@ -299,23 +331,24 @@ Vector Expert::log_density(const Data& data) const {
     const double s = parameters_(parameters_.size() - 1);
     return (-0.5 * ((data.response.col(0) - eta) * std::exp(-s)).array().square() - s - 0.5 * kLogTwoPi).matrix();
   }
-  const double* extra = parameters_.data() + parameters_.size() - detail::extra_count(spec_.kind);
+  const RowExtras extra(*this, data.expert_inputs);
   if (spec_.kind == ExpertKind::student_t) {  // the gamma functions once, not per row
-    const double nu = std::exp(extra[1]);
-    const double constant = detail::half_step_gamma_ratio(nu).value - 0.5 * (extra[1] + kLogPi) - extra[0];
-    const auto squares = ((data.response.col(0) - eta) * std::exp(-extra[0])).array().square();
+    const double nu = std::exp(extra[0][1]);
+    const double constant = detail::half_step_gamma_ratio(nu).value - 0.5 * (extra[0][1] + kLogPi) - extra[0][0];
+    const auto squares = ((data.response.col(0) - eta) * std::exp(-extra[0][0])).array().square();
     return (constant - 0.5 * (nu + 1) * (squares / nu).log1p()).matrix();
   }
   for (Index i = 0; i < n; ++i)
-    result(i) =
-        detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra, data.trials.size() ? data.trials(i) : 1.0)
-            .value;
+    result(i) = detail::point_derivatives(spec_, data.response(i, 0), eta(i), extra[i],
+                                          data.trials.size() ? data.trials(i) : 1.0,
+                                          data.event.size() ? data.event(i) : 1.0, detail::Order::value)
+                    .value;
   return result;
 }
 
 Matrix Expert::mean(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const {
   if (x.cols() != inputs_) user_error("the expert was made for {} inputs, not {}", inputs_, x.cols());
-  if (spec_.kind == ExpertKind::multinomial) return detail::class_log_probabilities(*this, x).array().exp();
+  if (has_classes(spec_.kind)) return detail::class_log_probabilities(*this, x).array().exp();
   if (responses_ > 1) return detail::vector_mean(*this, x);
   if (spec_.kind == ExpertKind::network) {
     const int h = spec_.hidden;
@@ -323,66 +356,35 @@ Matrix Expert::mean(const ConstMatrixRef& x, const ConstVectorRef& trials, const
     return ((detail::hidden_layer(*this, x) * out.tail(h)).array() + out(0)).matrix();
   }
   Vector eta = detail::linear_predictor(*this, x, offset);
-  for (Index i = 0; i < eta.size(); ++i) eta(i) = detail::family_mean(spec_, eta(i), trials.size() ? trials(i) : 1.0);
+  const RowExtras extra(*this, x);
+  for (Index i = 0; i < eta.size(); ++i)
+    eta(i) = detail::family_mean(spec_, eta(i), extra[i], trials.size() ? trials(i) : 1.0);
   return eta;
 }
 
 Vector Expert::variance(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const {
-  if (responses_ > 1 || spec_.kind == ExpertKind::multinomial) return Vector::Constant(x.rows(), kNan);
-  const Vector mu = mean(x, trials, offset);
-  switch (spec_.kind) {
-    case ExpertKind::poisson:
-      return mu;
-    case ExpertKind::bernoulli:
-    case ExpertKind::binomial: {
-      const Vector size = trials.size() ? Vector(trials) : Vector::Ones(x.rows());
-      return (mu.array() * (1 - mu.array() / size.array())).matrix();
-    }
-    case ExpertKind::gamma:
-      return (mu.array().square() * std::exp(-parameters_(parameters_.size() - 1))).matrix();
-    case ExpertKind::student_t: {
-      const double nu = std::exp(parameters_(parameters_.size() - 1));
-      const double value = nu > 2 ? sigma() * sigma() * nu / (nu - 2) : std::numeric_limits<double>::infinity();
-      return Vector::Constant(x.rows(), value);
-    }
-    default:
-      return Vector::Constant(x.rows(), sigma() * sigma());
-  }
+  if (responses_ > 1 || has_classes(spec_.kind)) return Vector::Constant(x.rows(), kNan);
+  if (spec_.kind == ExpertKind::network) return Vector::Constant(x.rows(), sigma() * sigma());
+  const Vector eta = detail::linear_predictor(*this, x, offset);
+  const RowExtras extra(*this, x);
+  Vector value(x.rows());
+  for (Index i = 0; i < eta.size(); ++i)
+    value(i) = detail::family_variance(spec_, eta(i), extra[i], trials.size() ? trials(i) : 1.0);
+  return value;
 }
 
 Vector Expert::distribution(const ConstVectorRef& y, const ConstMatrixRef& x, const ConstVectorRef& trials,
                             const ConstVectorRef& offset) const {
-  if (responses_ > 1 || spec_.kind == ExpertKind::multinomial)
+  if (responses_ > 1 || has_classes(spec_.kind))
     user_error("{} experts have no one-dimensional distribution function", enum_name(spec_.kind));
-  const Vector mu = mean(x, trials, offset);
+  // A network is a Gaussian around its own mean.
+  const bool network = spec_.kind == ExpertKind::network;
+  const Vector eta = network ? Vector(mean(x, trials, offset)) : detail::linear_predictor(*this, x, offset);
+  const RowExtras extra(*this, x);
   Vector p(y.size());
-  for (Index i = 0; i < y.size(); ++i) {
-    const double size = trials.size() ? trials(i) : 1.0;
-    switch (spec_.kind) {
-      case ExpertKind::poisson:
-        p(i) = y(i) < 0 ? 0 : (mu(i) > 0 ? boost::math::gamma_q(std::floor(y(i)) + 1, mu(i)) : 1);
-        break;
-      case ExpertKind::bernoulli:
-      case ExpertKind::binomial: {
-        const double k = std::floor(y(i));
-        const double probability = std::clamp(mu(i) / size, 0.0, 1.0);
-        p(i) = k < 0 ? 0 : k >= size ? 1 : boost::math::ibetac(k + 1, size - k, probability);
-        break;
-      }
-      case ExpertKind::gamma: {
-        const double shape = std::exp(parameters_(parameters_.size() - 1));
-        p(i) = y(i) <= 0 ? 0 : boost::math::gamma_p(shape, shape * y(i) / mu(i));
-        break;
-      }
-      case ExpertKind::student_t: {
-        const double nu = std::exp(parameters_(parameters_.size() - 1));
-        p(i) = boost::math::cdf(boost::math::students_t(nu), (y(i) - mu(i)) / sigma());
-        break;
-      }
-      default:
-        p(i) = normal_cdf((y(i) - mu(i)) / sigma());
-    }
-  }
+  for (Index i = 0; i < y.size(); ++i)
+    p(i) = detail::family_distribution(network ? ExpertSpec{} : spec_, y(i), eta(i), extra[i],
+                                       trials.size() ? trials(i) : 1.0);
   return p;
 }
 
@@ -392,7 +394,10 @@ bool Expert::response_may_be_scaled() const {
     case ExpertKind::constant:
     case ExpertKind::student_t:
     case ExpertKind::network:
-      return true;
+    case ExpertKind::laplace:
+    case ExpertKind::skew_normal:
+    case ExpertKind::heteroscedastic:
+      return true;  // not tobit: a censored response contributes a probability, which has no scale
     default:
       return false;
   }
@@ -429,7 +434,9 @@ Expert Expert::on_raw_scale(const Vector& x_centre, const Vector& x_scale, const
   for (int j = 0; j < responses_; ++j)
     move(theta.segment(static_cast<Index>(j) * p, p), scaled ? y_centre(j) : 0.0, scaled ? y_scale(j) : 1.0);
   if (!scaled) return raw;
-  if (responses_ == 1) {
+  if (spec_.kind == ExpertKind::heteroscedastic) {
+    move(theta.tail(p), std::log(y_scale(0)), 1.0);
+  } else if (responses_ == 1) {
     theta(sigma_index(*this)) += std::log(y_scale(0));
   } else {
     double* packed = theta.data() + static_cast<Index>(responses_) * p;
@@ -478,11 +485,10 @@ std::vector<std::string> Expert::parameter_names(const std::vector<std::string>&
     }
   } else {
     coefficients("");
-    if (spec_.kind == ExpertKind::gamma)
-      names.push_back("log(shape)");
-    else if (has_sigma())
-      names.push_back("log(sigma)");
-    if (spec_.kind == ExpertKind::student_t) names.push_back("log(nu)");
+    if (spec_.kind == ExpertKind::heteroscedastic) coefficients("log sigma: ");
+    for (int s = 0; s + 2 < classes_; ++s)  // ordinal
+      names.push_back(fmt::format("log(gap {}|{})", response_name(s + 1), response_name(s + 2)));
+    for (const detail::ExtraParameter& extra : detail::extra_parameters(spec_.kind)) names.emplace_back(extra.name);
   }
   return names;
 }

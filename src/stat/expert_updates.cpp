@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ordinal.hpp"
 #include "response_family.hpp"
 
 namespace clearway::detail {
@@ -23,18 +24,12 @@ double trials_of(const Data& data, Index i) {
   return data.trials.size() ? data.trials(i) : 1.0;
 }
 
-const double* extras(const Expert& expert) {
-  return expert.parameters().data() + expert.parameters().size() - extra_count(expert.spec().kind);
+double event_of(const Data& data, Index i) {
+  return data.event.size() ? data.event(i) : 1.0;
 }
 
-double weighted_log_density(const Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r) {
-  double total = 0;
-  Index at = 0;
-  for (const Data& block : blocks) {
-    total += expert.log_density(block).dot(r.segment(at, block.rows()));
-    at += block.rows();
-  }
-  return total;
+const double* extras(const Expert& expert) {
+  return expert.parameters().data() + expert.parameters().size() - extra_count(expert.spec().kind);
 }
 
 // One damped step theta += (information + damping)^-1 gradient on the leading `count` parameters, halved until the
@@ -189,10 +184,42 @@ void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstV
   }
 }
 
+// Kinds whose parameters are best moved together. The gamma family joins them when its link is not the logarithm, under
+// which intercept and slopes on one side and shape on the other are orthogonal.
+bool updates_by_newton(const ExpertSpec& spec) {
+  switch (spec.kind) {
+    case ExpertKind::skew_normal:
+    case ExpertKind::heteroscedastic:
+    case ExpertKind::tobit:
+    case ExpertKind::negative_binomial:
+    case ExpertKind::zero_inflated_poisson:
+    case ExpertKind::inverse_gaussian:
+    case ExpertKind::weibull:
+    case ExpertKind::exponential:
+    case ExpertKind::beta:
+    case ExpertKind::ordinal:
+      return true;
+    case ExpertKind::gamma:
+      return spec.link != LinkKind::log;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 int slope_count(const Expert& expert) {
   return expert.spec().kind == ExpertKind::constant ? 0 : expert.inputs();
+}
+
+double weighted_log_density(const Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r) {
+  double total = 0;
+  Index at = 0;
+  for (const Data& block : blocks) {
+    total += expert.log_density(block).dot(r.segment(at, block.rows()));
+    at += block.rows();
+  }
+  return total;
 }
 
 Vector solve_semidefinite(const Matrix& a, const Vector& b) {
@@ -214,6 +241,7 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
   const Index n = data.rows();
   Matrix u = Matrix::Zero(n, expert.parameters().size());
   const int d = slope_count(expert);
+  if (expert.spec().kind == ExpertKind::ordinal) return ordinal_score_rows(expert, data);
   if (expert.spec().kind == ExpertKind::multinomial) {
     const Matrix p = class_log_probabilities(expert, data.expert_inputs).array().exp();
     const Matrix design = with_ones(data.expert_inputs, d);
@@ -262,17 +290,21 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
     return u;
   }
   const Vector eta = linear_predictor(expert, data.expert_inputs, data.offset);
-  const int extra = extra_count(expert.spec().kind);
+  const Vector log_sigma = log_sigma_predictor(expert, data.expert_inputs);
+  const bool two_indices = log_sigma.size() != 0;
+  const int extra = two_indices ? 1 : extra_count(expert.spec().kind);
   Vector g(n);
   for (Index i = 0; i < n; ++i) {
     const PointDerivatives value =
-        point_derivatives(expert.spec(), data.response(i, 0), eta(i), extras(expert), trials_of(data, i));
+        point_derivatives(expert.spec(), data.response(i, 0), eta(i),
+                          two_indices ? log_sigma.data() + i : extras(expert), trials_of(data, i), event_of(data, i));
     g(i) = value.eta;
     if (extra > 0) u(i, 1 + d) = value.s;
     if (extra > 1) u(i, 2 + d) = value.m;
   }
   u.col(0) = g;
   if (d > 0) u.middleCols(1, d) = g.asDiagonal() * data.expert_inputs;
+  if (two_indices && d > 0) u.rightCols(d) = u.col(1 + d).asDiagonal() * data.expert_inputs;
   return u;
 }
 
@@ -284,6 +316,7 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
   const int d = slope_count(expert);
   const Index size = expert.parameters().size();
   Matrix h = Matrix::Zero(size, size);
+  if (expert.spec().kind == ExpertKind::ordinal) return ordinal_hessian(expert, data, r);
   const Matrix design = with_ones(data.expert_inputs, d);
   if (expert.spec().kind == ExpertKind::multinomial) {
     const int p = 1 + d, free = expert.classes() - 1;
@@ -299,20 +332,29 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
   }
   const Index n = data.rows();
   const Vector eta = linear_predictor(expert, data.expert_inputs, data.offset);
-  const int extra = extra_count(expert.spec().kind);
-  Vector second(n), mixed_s(n), mixed_m(n);
+  const Vector log_sigma = log_sigma_predictor(expert, data.expert_inputs);
+  const bool two_indices = log_sigma.size() != 0;
+  const int extra = two_indices ? 0 : extra_count(expert.spec().kind);
+  Vector second(n), mixed_s(n), mixed_m(n), second_s(n);
   double s_s = 0, s_m = 0, m_m = 0;
   for (Index i = 0; i < n; ++i) {
     const PointDerivatives v =
-        point_derivatives(expert.spec(), data.response(i, 0), eta(i), extras(expert), trials_of(data, i));
+        point_derivatives(expert.spec(), data.response(i, 0), eta(i),
+                          two_indices ? log_sigma.data() + i : extras(expert), trials_of(data, i), event_of(data, i));
     second(i) = r(i) * v.eta_eta;
     mixed_s(i) = r(i) * v.eta_s;
     mixed_m(i) = r(i) * v.eta_m;
+    second_s(i) = r(i) * v.s_s;
     s_s += r(i) * v.s_s;
     s_m += r(i) * v.s_m;
     m_m += r(i) * v.m_m;
   }
   h.topLeftCorner(1 + d, 1 + d).noalias() = design.transpose() * (second.asDiagonal() * design);
+  if (two_indices) {
+    h.topRightCorner(1 + d, 1 + d).noalias() = design.transpose() * (mixed_s.asDiagonal() * design);
+    h.bottomLeftCorner(1 + d, 1 + d) = h.topRightCorner(1 + d, 1 + d).transpose();
+    h.bottomRightCorner(1 + d, 1 + d).noalias() = design.transpose() * (second_s.asDiagonal() * design);
+  }
   if (extra > 0) {
     h.col(1 + d).head(1 + d) = design.transpose() * mixed_s;
     h.row(1 + d).head(1 + d) = h.col(1 + d).head(1 + d).transpose();
@@ -358,6 +400,9 @@ void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstV
   if (spec.kind == ExpertKind::linear || spec.kind == ExpertKind::constant)
     return set_sigma(least_squares(expert, blocks, r, nullptr));
   if (spec.kind == ExpertKind::student_t) return update_student_t(expert, blocks, r, sigma_floor);
+  if (spec.kind == ExpertKind::laplace) return update_laplace(expert, blocks, r, sigma_floor, newton_steps);
+  if (spec.kind == ExpertKind::skew_normal) escape_zero_slant(expert, blocks, r, sigma_floor);
+  if (updates_by_newton(spec)) return update_by_newton(expert, blocks, r, sigma_floor, newton_steps);
 
   for (int round = 0; round < newton_steps; ++round) {
     double before = 0;

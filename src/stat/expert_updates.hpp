@@ -9,9 +9,11 @@ namespace clearway::detail {
 
 /// Linear predictor b + a'x + offset of a single-index expert: n.
 Vector linear_predictor(const Expert& expert, const ConstMatrixRef& x, const ConstVectorRef& offset);
+/// Linear predictor of log sigma of a heteroscedastic expert: n; empty for every other kind.
+Vector log_sigma_predictor(const Expert& expert, const ConstMatrixRef& x);
 /// tanh layer of a network expert: n x h.
 Matrix hidden_layer(const Expert& expert, const ConstMatrixRef& x);
-/// Log class probabilities of a multinomial expert: n x c.
+/// Log class probabilities of a multinomial or ordinal expert: n x c.
 Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x);
 /// Means of a vector response: n x m.
 Matrix vector_mean(const Expert& expert, const ConstMatrixRef& x);
@@ -30,6 +32,18 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
 /// `sigma_floor`. An expert whose weights sum to less than its number of coefficients is left as it is.
 void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor,
                    int newton_steps);
+
+/// sum_t r_t log f(y_t) over blocks of rows.
+double weighted_log_density(const Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r);
+/// At most `steps` Newton steps on all parameters of a smooth kind with closed_hessian: curvature of the wrong sign is
+/// turned round, steps that lower the objective are halved, extra parameters stay within their bounds.
+void update_by_newton(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor,
+                      int steps);
+/// Least absolute deviations by reweighted least squares with an exact line search, then the scale.
+void update_laplace(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor,
+                    int steps);
+/// Takes a skew-normal expert without slant to the one with the moments of its residuals, when that is better.
+void escape_zero_slant(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor);
 
 /// Weighted residual sum of squares of a kind with sigma, and the weight: for a noise level shared by all experts.
 struct ResidualSum {

@@ -81,15 +81,20 @@ class Fitter {
     if (options_.expert.variance == VarianceKind::shared && !Expert(options_.expert, 0, 1, 2).has_sigma())
       user_error("variance 'shared' needs experts with a noise level, not {}", enum_name(options_.expert.kind));
     if (options_.expert.variance == VarianceKind::shared &&
-        (options_.expert.kind == ExpertKind::student_t || data_.response.cols() > 1))
+        (!has_gaussian_residuals(options_.expert.kind) || data_.response.cols() > 1))
       user_error("variance 'shared' is for Gaussian experts of one response, not for {}",
-                 data_.response.cols() > 1 ? "a vector response" : "student-t");
+                 data_.response.cols() > 1 ? "a vector response" : enum_name(options_.expert.kind));
+    if (options_.expert.link != LinkKind::log && !has_link(options_.expert.kind))
+      user_error("link is a choice for gamma and inverse-gaussian experts, not for {}",
+                 enum_name(options_.expert.kind));
     if (options_.expert.divisor == VarianceDivisor::unbiased && n <= data_.expert_inputs.cols() + 1)
       user_error("variance divisor 'unbiased' needs more rows ({}) than coefficients ({})", n,
                  data_.expert_inputs.cols() + 1);
     if (options_.noise == NoiseKind::uniform) {
-      if (!Expert(options_.expert, 0, 1, 2).has_sigma())
+      if (response_kind(options_.expert.kind) != ResponseKind::real)
         user_error("uniform noise needs a real response, not {} experts", enum_name(options_.expert.kind));
+      if (data_.event.size() != 0 && (data_.event.array() != 1).any())
+        user_error("uniform noise does not know what to make of censored responses");
       for (Index j = 0; j < data_.response.cols(); ++j)
         if (!(data_.response.col(j).maxCoeff() > data_.response.col(j).minCoeff()))
           user_error("uniform noise needs a response that varies");

@@ -70,10 +70,6 @@ Units units_of(const MixtureModel& model, const Data& data) {
   return units;
 }
 
-bool is_count(ExpertKind kind) {
-  return kind == ExpertKind::poisson || kind == ExpertKind::bernoulli || kind == ExpertKind::binomial;
-}
-
 }  // namespace
 
 bool Constraints::is_shared(int parameter) const {
@@ -175,16 +171,22 @@ Vector MixtureModel::quantile(const Data& inputs, double probability) const {
   const Index n = weights.rows();
   Vector low = Vector::Constant(n, std::numeric_limits<double>::infinity());
   Vector high = -low;
-  const ExpertKind kind = experts.front().spec().kind;
+  Eigen::Array<bool, Eigen::Dynamic, 1> impossible = Eigen::Array<bool, Eigen::Dynamic, 1>::Constant(n, false);
+  const auto all = [&](auto holds) {
+    return std::all_of(experts.begin(), experts.end(), [&](const Expert& e) { return holds(e.spec().kind); });
+  };
+  const bool counts = all([](ExpertKind kind) { return is_count(kind); });
+  const bool positive = all([](ExpertKind kind) { return response_kind(kind) != ResponseKind::real; });
   for (const Expert& expert : experts) {  // a bracket that holds every expert's quantile
     const Vector mu = expert.mean(inputs.expert_inputs, inputs.trials, inputs.offset);
     Vector spread = expert.variance(inputs.expert_inputs, inputs.trials, inputs.offset).cwiseSqrt();
     if (expert.spec().kind == ExpertKind::student_t) spread.setConstant(expert.sigma());
+    spread = spread.array().isFinite().select(spread, 1.0);  // the bracket is widened below where it must be
+    impossible = impossible || mu.array().isNaN();
     low = low.cwiseMin(mu - 10 * spread);
     high = high.cwiseMax(mu + 10 * spread);
   }
-  const bool positive = is_count(kind) || kind == ExpertKind::gamma;
-  if (positive) low.setConstant(is_count(kind) ? -1.0 : 0.0);
+  if (positive) low.setConstant(counts ? -1.0 : 0.0);
   const auto cdf = [&](const Vector& y) {
     Vector p = Vector::Zero(n);
     for (int j = 0; j < expert_count(); ++j)
@@ -209,7 +211,7 @@ Vector MixtureModel::quantile(const Data& inputs, double probability) const {
       if (done) break;
     }
   }
-  if (is_count(kind)) {  // smallest whole number with P(Y <= y) >= probability: low fails, high holds
+  if (counts) {  // smallest whole number with P(Y <= y) >= probability: low fails, high holds
     low = low.array().floor();
     high = high.array().ceil();
     while (((high - low).array() > 1).any()) {
@@ -229,7 +231,7 @@ Vector MixtureModel::quantile(const Data& inputs, double probability) const {
     }
     if (done) break;
   }
-  return 0.5 * (low + high);
+  return impossible.select(std::numeric_limits<double>::quiet_NaN(), 0.5 * (low + high));
 }
 
 std::vector<int> MixtureModel::most_likely_expert(const Data& inputs) const {

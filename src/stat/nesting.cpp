@@ -1,23 +1,61 @@
 #include "nesting.hpp"
 
 #include <cmath>
+#include <optional>
+
+#include "response_family.hpp"
 
 namespace clearway::detail {
 
+namespace {
+
+// The kind that a kind contains, if any, one step down.
+std::optional<ExpertKind> nested_kind(ExpertKind kind) {
+  switch (kind) {
+    case ExpertKind::student_t:
+    case ExpertKind::skew_normal:
+    case ExpertKind::heteroscedastic:
+      return ExpertKind::linear;
+    case ExpertKind::negative_binomial:
+    case ExpertKind::zero_inflated_poisson:
+      return ExpertKind::poisson;
+    case ExpertKind::weibull:
+      return ExpertKind::exponential;
+    default:
+      return std::nullopt;
+  }
+}
+
+// The value at which an added parameter leaves the smaller kind's density, to rounding.
+double neutral_value(ExpertKind kind) {
+  switch (kind) {
+    case ExpertKind::student_t:
+    case ExpertKind::negative_binomial:
+      return extra_parameters(kind).back().upper;
+    case ExpertKind::zero_inflated_poisson:
+      return extra_parameters(kind).back().lower;
+    default:  // no slant, a constant log sigma, a shape of 1
+      return 0.0;
+  }
+}
+
+}  // namespace
+
 std::vector<FitOptions> nested_options(const FitOptions& options) {
   std::vector<FitOptions> nested;
-  if (options.experts == 1) return nested;
   const auto add = [&](auto change) {
     FitOptions smaller = options;
     change(smaller);
     nested.push_back(smaller);
   };
   const GateKind gate = options.gate.kind;
-  if (gate == GateKind::quadratic && options.gate.linear_term)
+  if (options.experts == 1) {
+    // One expert needs no gate.
+  } else if (gate == GateKind::quadratic && options.gate.linear_term)
     add([](FitOptions& o) { o.gate.kind = GateKind::softmax; });
   else if (gate != GateKind::constant && gate != GateKind::equal)
     add([](FitOptions& o) { o.gate.kind = GateKind::constant; });
-  if (options.expert.kind == ExpertKind::student_t) add([](FitOptions& o) { o.expert.kind = ExpertKind::linear; });
+  if (const auto smaller = nested_kind(options.expert.kind)) add([&](FitOptions& o) { o.expert.kind = *smaller; });
   return nested;
 }
 
@@ -31,9 +69,9 @@ MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype)
     Vector& to = larger.experts[j].parameters();
     if (from.size() == to.size()) {
       to = from;
-    } else {  // linear to Student t with nu at its upper bound, where it is Gaussian to rounding
+    } else {  // the larger kind's parameters begin with those of the smaller one
       to.head(from.size()) = from;
-      to.tail(to.size() - from.size()).setConstant(std::log(1e8));
+      to.tail(to.size() - from.size()).setConstant(neutral_value(prototype.experts[j].spec().kind));
     }
   }
   const GateKind from = smaller.gate.spec().kind, to = prototype.gate.spec().kind;

@@ -8,7 +8,8 @@
 namespace clearway::detail {
 
 /// The options of the next smaller models that the model of `options` contains: a constant gate in any other gate, a
-/// softmax gate in a quadratic one, Gaussian experts in Student t experts, a shared noise level in separate ones.
+/// softmax gate in a quadratic one, Gaussian experts in Student t, skew-normal and heteroscedastic experts, Poisson experts
+/// in negative binomial and zero-inflated ones, exponential experts in Weibull experts.
 std::vector<FitOptions> nested_options(const FitOptions& options);
 
 /// A model of the larger shape with (nearly) the same density as `smaller`; both on the working scale.

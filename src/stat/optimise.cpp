@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "response_family.hpp"
+
 namespace clearway::detail {
 namespace {
 
@@ -24,7 +26,8 @@ class Optimiser {
   OptimiseOutcome run() {
     engine_.reset();
     const bool likelihood_estimate = model_.experts.front().spec().divisor == VarianceDivisor::likelihood;
-    const bool newton = settings_.newton && likelihood_estimate && engine_.map().size <= kNewtonParameters;
+    const bool newton =
+        settings_.newton && likelihood_estimate && has_curvature() && engine_.map().size <= kNewtonParameters;
     double gain_for_newton = 1e-2;  // of log-likelihood per iteration; tightened after every failed attempt
     double previous = -std::numeric_limits<double>::infinity();
     int quiet = 0;
@@ -219,11 +222,18 @@ class Optimiser {
     for (Index i : active(free, score)) largest = std::max(largest, std::abs(score(i)));
     outcome_.score = largest / engine_.total_weight();
     // A kink, or a noise estimate that is not the likelihood's: the score there need not vanish.
-    const ExpertSpec& spec = model_.experts.front().spec();
-    const bool kinked = spec.kind == ExpertKind::relu || spec.kind == ExpertKind::leaky_relu;
-    outcome_.converged = outcome_.score < kQuietScore || kinked || spec.divisor == VarianceDivisor::unbiased;
+    const bool kinked = std::any_of(model_.experts.begin(), model_.experts.end(),
+                                    [](const Expert& e) { return !is_smooth(e.spec().kind); });
+    const bool unbiased = model_.experts.front().spec().divisor == VarianceDivisor::unbiased;
+    outcome_.converged = outcome_.score < kQuietScore || kinked || unbiased;
     outcome_.reason = outcome_.converged ? StopReason::converged : StopReason::no_progress;
     return finish();
+  }
+
+  // Absolute values have no curvature for Newton's method to use.
+  bool has_curvature() const {
+    return std::none_of(model_.experts.begin(), model_.experts.end(),
+                        [](const Expert& e) { return e.spec().kind == ExpertKind::laplace; });
   }
 
   OptimiseOutcome finish() { return std::move(outcome_); }

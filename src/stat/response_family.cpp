@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "clearway/core/activations.hpp"
+#include "families.hpp"
 
 namespace clearway::detail {
 
@@ -69,22 +71,58 @@ double gamma_shape(double mean) {
   return a;
 }
 
-int extra_count(ExpertKind kind) {
+std::span<const ExtraParameter> extra_parameters(ExpertKind kind) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kLogLargestShape = 23.02585092994045684;  // log 1e10
+  constexpr double kLogLargestSize = 27.63102111592854821;   // log 1e12: Poisson to rounding
+  constexpr double kLargestSlant = 1000;
+  // Degrees of freedom of a Student t expert lie between Cauchy and, to 1e-8 of log-likelihood per row, Gaussian.
+  static constexpr ExtraParameter kSigma[] = {{"log(sigma)", -kInfinity, kInfinity, 0.0, true}};
+  static constexpr ExtraParameter kStudent[] = {{"log(sigma)", -kInfinity, kInfinity, 0.0, true},
+                                                {"log(nu)", 0.0, 18.42068074395236547, 2.302585092994045684}};
+  static constexpr ExtraParameter kScale[] = {{"log(scale)", -kInfinity, kInfinity, 0.0, true}};
+  static constexpr ExtraParameter kSkew[] = {{"log(scale)", -kInfinity, kInfinity, 0.0, true},
+                                             {"slant", -kLargestSlant, kLargestSlant, 0.0}};
+  static constexpr ExtraParameter kShape[] = {{"log(shape)", -kLogLargestShape, kLogLargestShape, 0.0}};
+  static constexpr ExtraParameter kSize[] = {{"log(size)", -kLogLargestShape, kLogLargestSize, 0.0}};
+  static constexpr ExtraParameter kPrecision[] = {{"log(precision)", -kLogLargestShape, kLogLargestShape, 1.5}};
+  static constexpr ExtraParameter kZero[] = {{"logit(zero)", -30.0, 30.0, -1.0}};
   switch (kind) {
     case ExpertKind::poisson:
     case ExpertKind::bernoulli:
     case ExpertKind::binomial:
     case ExpertKind::multinomial:
-      return 0;
+    case ExpertKind::ordinal:
+    case ExpertKind::heteroscedastic:
+    case ExpertKind::exponential:
+      return {};
     case ExpertKind::student_t:
-      return 2;
+      return kStudent;
+    case ExpertKind::laplace:
+      return kScale;
+    case ExpertKind::skew_normal:
+      return kSkew;
+    case ExpertKind::gamma:
+    case ExpertKind::inverse_gaussian:
+    case ExpertKind::weibull:
+      return kShape;
+    case ExpertKind::negative_binomial:
+      return kSize;
+    case ExpertKind::beta:
+      return kPrecision;
+    case ExpertKind::zero_inflated_poisson:
+      return kZero;
     default:
-      return 1;
+      return kSigma;
   }
 }
 
 bool is_single_index(ExpertKind kind) {
-  return kind != ExpertKind::network && kind != ExpertKind::multinomial;
+  return kind != ExpertKind::network && !has_classes(kind);
+}
+
+bool is_smooth(ExpertKind kind) {
+  return kind != ExpertKind::relu && kind != ExpertKind::leaky_relu && kind != ExpertKind::laplace;
 }
 
 LinkValue link_value(const ExpertSpec& spec, double eta) {
@@ -114,22 +152,28 @@ LinkValue link_value(const ExpertSpec& spec, double eta) {
   return {g.value(eta), g.derivative(eta), g.second_derivative(eta)};
 }
 
-double family_mean(const ExpertSpec& spec, double eta, double trials) {
-  switch (spec.kind) {
-    case ExpertKind::poisson:
-    case ExpertKind::gamma:
-      return std::exp(eta);
-    case ExpertKind::bernoulli:
-    case ExpertKind::binomial:
-      return trials * logistic(eta);
-    default:
-      return link_value(spec, eta).g;
-  }
-}
-
-PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials) {
+PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials,
+                                   double event, Order order) {
   PointDerivatives d;
   switch (spec.kind) {
+    case ExpertKind::inverse_gaussian:
+      return inverse_gaussian_point(spec.link, y, eta, extra, order);
+    case ExpertKind::weibull:
+      return weibull_point(y, eta, extra, event);
+    case ExpertKind::exponential:
+      return exponential_point(y, eta, event);
+    case ExpertKind::beta:
+      return beta_point(y, eta, extra, order);
+    case ExpertKind::negative_binomial:
+      return negative_binomial_point(y, eta, extra, order);
+    case ExpertKind::zero_inflated_poisson:
+      return zero_inflated_poisson_point(y, eta, extra);
+    case ExpertKind::laplace:
+      return laplace_point(y, eta, extra);
+    case ExpertKind::skew_normal:
+      return skew_normal_point(y, eta, extra);
+    case ExpertKind::tobit:
+      return tobit_point(y, eta, extra, event);
     case ExpertKind::poisson: {
       const double mean = std::exp(eta);
       d.value = y * eta - mean - log_factorial(y);
@@ -148,19 +192,8 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
       d.eta_eta = -d.information;
       return d;
     }
-    case ExpertKind::gamma: {
-      const double a = std::exp(extra[0]);
-      const double ratio = y * std::exp(-eta);
-      const double q = extra[0] + 1 - eta - digamma(a) + std::log(y) - ratio;
-      d.value = a * extra[0] - a * eta - log_gamma(a) + (a - 1) * std::log(y) - a * ratio;
-      d.eta = a * (ratio - 1);
-      d.eta_eta = -a * ratio;
-      d.information = a;
-      d.s = a * q;
-      d.s_s = a * q + a * (1 - a * trigamma(a));
-      d.eta_s = a * (ratio - 1);
-      return d;
-    }
+    case ExpertKind::gamma:
+      return gamma_point(spec.link, y, eta, extra, order);
     case ExpertKind::student_t: {
       const double sigma = std::exp(extra[0]);
       const double nu = std::exp(extra[1]);

@@ -5,8 +5,9 @@
 // differentiation of it.
 #pragma once
 
-#include <cmath>
 #include <limits>
+#include <span>
+#include <string_view>
 
 #include "clearway/core/types.hpp"
 #include "clearway/stat/specification.hpp"
@@ -22,10 +23,26 @@ struct PointDerivatives {
   double information = 0;  ///< expected (or Gauss-Newton) information of eta, never negative
 };
 
-/// Number of parameters beside intercept and slopes.
-int extra_count(ExpertKind kind);
-/// True for kinds handled here (all but network, multinomial and vector responses).
+/// A parameter beside intercept and slopes: what the parameter map, starts and summaries need to know of it.
+struct ExtraParameter {
+  std::string_view name;
+  double lower, upper;  ///< bounds; a noise scale has the floor of the fit below
+  double start;
+  bool is_scale = false;  ///< logarithm of a noise scale, moves with the scale of the response
+};
+/// The extra parameters of a kind, in order; empty for kinds that keep their own layout (multinomial, ordinal,
+/// heteroscedastic); the last parameter of a network is its log(sigma).
+std::span<const ExtraParameter> extra_parameters(ExpertKind kind);
+inline int extra_count(ExpertKind kind) {
+  return static_cast<int>(extra_parameters(kind).size());
+}
+/// True for kinds handled here (all but network, multinomial, ordinal and vector responses).
 bool is_single_index(ExpertKind kind);
+/// False when the log density has kinks in its parameters (ReLU, leaky ReLU, Laplace).
+bool is_smooth(ExpertKind kind);
+
+/// What point_derivatives() must fill in.
+enum class Order { value, derivatives };
 
 /// Mean function g(eta) of the Gaussian kinds with first and second derivative.
 struct LinkValue {
@@ -48,10 +65,17 @@ struct GammaRatio {
 };
 GammaRatio half_step_gamma_ratio(double nu);
 
-/// Derivatives at one observation. `extra` points to the extra parameters; `trials` is used by binomial only.
-PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials);
+/// Derivatives at one observation. `extra` points to the extra parameters (heteroscedastic: log sigma of the row);
+/// `trials` is used by binomial, `event` by kinds that allow censoring: 1 observed, 0 above y, -1 below y.
+/// A density of 0 has the value -infinity and derivatives 0.
+PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta, const double* extra, double trials,
+                                   double event = 1.0, Order order = Order::derivatives);
 
-/// E[y | eta] (binomial: trials * p).
-double family_mean(const ExpertSpec& spec, double eta, double trials);
+/// E[y | eta] (binomial: trials * p); of kinds that allow censoring, before censoring. NaN where eta is not allowed.
+double family_mean(const ExpertSpec& spec, double eta, const double* extra, double trials);
+/// Var[y | eta], infinite where it does not exist.
+double family_variance(const ExpertSpec& spec, double eta, const double* extra, double trials);
+/// P(Y <= y | eta).
+double family_distribution(const ExpertSpec& spec, double y, double eta, const double* extra, double trials);
 
 }  // namespace clearway::detail

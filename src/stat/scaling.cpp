@@ -33,8 +33,8 @@ bool needs_origin(const Expert& expert, int parameter) {
       return true;
     case ExpertKind::multinomial:
       return parameter % (1 + expert.inputs()) == 0;
-    default:
-      return parameter == 0;
+    default:  // slopes stand behind the intercept; of what follows them some have an intercept too
+      return parameter < 1 || parameter > expert.inputs();
   }
 }
 
@@ -53,7 +53,7 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   }
   for (int parameter : prototype.constraints.shared)
     if (needs_origin(prototype.experts.front(), parameter)) expert_centre.setZero();
-  if (prototype.experts.front().spec().kind == ExpertKind::multinomial) {
+  if (has_classes(prototype.experts.front().spec().kind)) {
     response_centre = Vector::Zero(1);
     response_scale = response_deviation = Vector::Ones(1);
     return;
@@ -64,7 +64,8 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
       prototype.constraints.fixed.begin(), prototype.constraints.fixed.end(),
       [&](const FixedParameter& f) { return !f.in_gate && needs_origin(prototype.experts.front(), f.parameter); });
   if (fixed_origin) response_centre.setZero();
-  if (!prototype.experts.front().response_may_be_scaled()) {
+  if (!std::all_of(prototype.experts.begin(), prototype.experts.end(),
+                   [](const Expert& e) { return e.response_may_be_scaled(); })) {
     response_centre.setZero();
     response_scale.setOnes();
   }
@@ -81,6 +82,7 @@ Data Scaling::standardised(const Data& data, Index begin, Index count) const {
   if (data.weights.size()) block.weights = data.weights.segment(begin, count);
   if (data.trials.size()) block.trials = data.trials.segment(begin, count);
   if (data.offset.size()) block.offset = data.offset.segment(begin, count) / response_scale(0);
+  if (data.event.size()) block.event = data.event.segment(begin, count);
   block.classes = data.classes;
   const auto part = [&](const std::vector<int>& numbers) {
     const auto from = numbers.begin() + (numbers.empty() ? 0 : begin);

@@ -1,6 +1,7 @@
 #include "clearway/stat/simulate.hpp"
 
 #include <Eigen/Cholesky>
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -9,13 +10,16 @@
 namespace clearway {
 namespace {
 
+constexpr double kPi = 3.14159265358979323846;
+
 // What drawing from one expert needs, computed for all rows at once.
 struct PreparedExpert {
   ExpertKind kind = ExpertKind::linear;
-  Matrix mean;             // n x m; multinomial: n x c probabilities
+  Matrix mean;             // n x m; classes: n x c probabilities
+  Vector variance;         // n, heteroscedastic only
   Matrix covariance_root;  // m x m lower Cholesky factor, vector response only
-  double sigma = 0.0;      // scale of Gaussian and Student experts of one response
-  double last = 0.0;       // nu of the Student t, shape of the gamma
+  double sigma = 0.0;      // scale of real responses
+  double last = 0.0;       // the last parameter on its natural scale: nu, shape, size, precision, slant, odds of a zero
 };
 
 PreparedExpert prepare(const Expert& expert, const Data& inputs) {
@@ -27,9 +31,20 @@ PreparedExpert prepare(const Expert& expert, const Data& inputs) {
   } else if (expert.has_sigma()) {
     prepared.sigma = expert.sigma();
   }
-  if (prepared.kind == ExpertKind::student_t || prepared.kind == ExpertKind::gamma)
-    prepared.last = std::exp(expert.parameters()(expert.parameters().size() - 1));
+  const double last = expert.parameters().size() > 0 ? expert.parameters()(expert.parameters().size() - 1) : 0.0;
+  prepared.last = prepared.kind == ExpertKind::skew_normal ? last : std::exp(last);
+  if (prepared.kind == ExpertKind::heteroscedastic)
+    prepared.variance = expert.variance(inputs.expert_inputs, inputs.trials, inputs.offset);
   return prepared;
+}
+
+// Michael, Schucany and Haas 1976.
+double draw_inverse_gaussian(double mean, double shape, RandomStream& stream) {
+  const double z = stream.normal();
+  const double w = mean * z * z / (2 * shape);
+  const double root = std::sqrt(w * (2 + w));
+  const double ratio = 1 / (1 + w + root);  // the smaller root over the mean, without cancellation
+  return stream.uniform() * (1 + ratio) <= 1 ? mean * ratio : mean / ratio;
 }
 
 double draw_one(const PreparedExpert& expert, Eigen::Index row, const Data& inputs, RandomStream& stream) {
@@ -44,13 +59,43 @@ double draw_one(const PreparedExpert& expert, Eigen::Index row, const Data& inpu
       const double probability = trials > 0 ? mean / trials : 0.0;
       return static_cast<double>(stream.binomial(std::llround(trials), probability));
     }
-    case ExpertKind::multinomial: {
+    case ExpertKind::multinomial:
+    case ExpertKind::ordinal: {
       const Vector probabilities = expert.mean.row(row).transpose();
       return static_cast<double>(
           stream.categorical(probabilities.data(), static_cast<std::size_t>(probabilities.size())));
     }
+    case ExpertKind::negative_binomial:  // a Poisson count whose mean is gamma distributed
+      return static_cast<double>(stream.poisson(mean / expert.last * stream.gamma(expert.last)));
+    case ExpertKind::zero_inflated_poisson: {
+      const double counted = 1 / (1 + expert.last);  // the mean includes the extra zeros
+      return stream.uniform() < counted ? static_cast<double>(stream.poisson(mean / counted)) : 0.0;
+    }
     case ExpertKind::gamma:
       return mean / expert.last * stream.gamma(expert.last);
+    case ExpertKind::inverse_gaussian:
+      return draw_inverse_gaussian(mean, expert.last, stream);
+    case ExpertKind::exponential:
+      return mean * stream.gamma(1.0);
+    case ExpertKind::weibull:
+      return mean / std::tgamma(1 + 1 / expert.last) * std::pow(stream.gamma(1.0), 1 / expert.last);
+    case ExpertKind::beta: {
+      const double first = stream.gamma(mean * expert.last), second = stream.gamma((1 - mean) * expert.last);
+      constexpr double kInside = 1e-15;  // rounding must not leave the open interval
+      return std::clamp(first / (first + second), kInside, 1 - kInside);
+    }
+    case ExpertKind::laplace: {
+      const double distance = expert.sigma * stream.gamma(1.0);
+      return stream.uniform() < 0.5 ? mean - distance : mean + distance;
+    }
+    case ExpertKind::skew_normal: {
+      const double delta = expert.last / std::hypot(1.0, expert.last);
+      const double half = std::abs(stream.normal()), other = stream.normal();
+      const double z = delta * (half - std::sqrt(2 / kPi)) + std::sqrt(1 - delta * delta) * other;
+      return mean + expert.sigma * z;
+    }
+    case ExpertKind::heteroscedastic:
+      return mean + std::sqrt(expert.variance(row)) * stream.normal();
     case ExpertKind::student_t:
       return mean + expert.sigma * stream.student_t(expert.last);
     default:
@@ -84,8 +129,8 @@ Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& strea
   if (model.experts.empty()) user_error("a model to simulate from must have at least 1 expert, not 0");
   if (model.form == ModelForm::regression) return simulate_regression(model, inputs, stream);
   const Eigen::Index rows = std::max(inputs.gate_inputs.rows(), inputs.expert_inputs.rows());
-  const bool multinomial = model.experts.front().spec().kind == ExpertKind::multinomial;
-  const Eigen::Index responses = multinomial ? 1 : model.experts.front().responses();
+  const bool classes = has_classes(model.experts.front().spec().kind);
+  const Eigen::Index responses = classes ? 1 : model.experts.front().responses();
   check_box(model, box, responses);
 
   std::vector<PreparedExpert> experts;

@@ -30,7 +30,9 @@ constexpr double kSmallestMass = 1e-6;  // of an expert that is updated
 bool fits(const MixtureModel& model) {
   const Gate& gate = model.gate;
   if (!gate.is_linear() && gate.spec().kind != GateKind::equal) return false;
-  return std::all_of(model.experts.begin(), model.experts.end(), [](const Expert& e) {
+  const ExpertSpec& first = model.experts.front().spec();
+  return std::all_of(model.experts.begin(), model.experts.end(), [&](const Expert& e) {
+    if (e.spec().kind != first.kind || e.spec().link != LinkKind::log) return false;
     // With the unbiased divisor the objective is no guard, which scoring steps need.
     return e.responses() == 1 && pass_supports(e.spec().kind) &&
            (is_linear_gaussian(e.spec().kind) || e.spec().divisor == VarianceDivisor::likelihood);

@@ -8,6 +8,8 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/stat/spectral.hpp"
 #include "expert_updates.hpp"
+#include "ordinal.hpp"
+#include "response_family.hpp"
 
 namespace clearway::detail {
 namespace {
@@ -19,9 +21,16 @@ Matrix linearised_response(const Data& data, ExpertKind kind) {
   const Vector y = data.response.col(0);
   switch (kind) {
     case ExpertKind::poisson:
+    case ExpertKind::negative_binomial:
+    case ExpertKind::zero_inflated_poisson:
       return (y.array() + 0.5).log();
     case ExpertKind::gamma:
+    case ExpertKind::inverse_gaussian:
+    case ExpertKind::weibull:
+    case ExpertKind::exponential:
       return y.array().log();
+    case ExpertKind::beta:
+      return (y.array() / (1 - y.array())).log();
     case ExpertKind::bernoulli:
       return y;
     case ExpertKind::binomial:
@@ -66,14 +75,35 @@ StartMaker::StartMaker(const Data& standardised, const MixtureModel& prototype)
   space_ << standardised.expert_inputs, 1.5 * response_;
 }
 
+// The mean of the response on the scale of the linear predictor.
+double StartMaker::linked_mean(const ExpertSpec& spec) const {
+  const double mean = std::max(1e-6, data_.response.col(0).mean());
+  if (spec.kind == ExpertKind::beta) return std::log(mean) - std::log1p(-mean);
+  switch (spec.link) {
+    case LinkKind::inverse:
+      return 1 / mean;
+    case LinkKind::inverse_square:
+      return 1 / (mean * mean);
+    case LinkKind::identity:
+      return mean;
+    default:
+      return std::log(mean);
+  }
+}
+
 MixtureModel StartMaker::blank(RandomStream& stream) const {
   MixtureModel model = prototype_;
   const Expert& first = prototype_.experts.front();
   const ExpertKind kind = first.spec().kind;
   const int d = slope_count(first);
+  const double deviation =
+      std::max(1e-6, std::sqrt((data_.response.col(0).array() - data_.response.col(0).mean()).square().mean()));
   for (Expert& expert : model.experts) {
     Vector& theta = expert.parameters();
     theta.setZero();
+    const auto extra = expert.responses() > 1 ? std::span<const ExtraParameter>() : extra_parameters(kind);
+    for (std::size_t i = 0; i < extra.size(); ++i)
+      theta(theta.size() - static_cast<Index>(extra.size() - i)) = extra[i].start;
     const double scale = 1.0 / std::sqrt(static_cast<double>(std::max(1, d)));
     switch (kind) {
       case ExpertKind::network: {
@@ -90,22 +120,31 @@ MixtureModel StartMaker::blank(RandomStream& stream) const {
         for (int i = 1; i <= d; ++i) theta(i) = scale * stream.normal();
         break;
       case ExpertKind::poisson:
-      case ExpertKind::gamma: {
-        const double mean = std::max(1e-6, data_.response.col(0).mean());
-        theta(0) = std::log(mean) - (data_.offset.size() ? data_.offset.mean() : 0.0);
+      case ExpertKind::negative_binomial:
+      case ExpertKind::zero_inflated_poisson:
+      case ExpertKind::weibull:
+      case ExpertKind::exponential:
+      case ExpertKind::gamma:
+      case ExpertKind::inverse_gaussian:
+      case ExpertKind::beta:
+        theta(0) = linked_mean(expert.spec()) - (data_.offset.size() ? data_.offset.mean() : 0.0);
+        break;
+      case ExpertKind::heteroscedastic:
+        theta(1 + d) = std::log(deviation);
+        break;
+      case ExpertKind::skew_normal:  // without slant the likelihood is flat in it
+        theta(theta.size() - 1) = stream.normal();
+        break;
+      case ExpertKind::ordinal: {
+        Vector margin = Vector::Constant(expert.classes(), 0.5);
+        for (Index i = 0; i < data_.rows(); ++i) margin(static_cast<Index>(data_.response(i, 0))) += 1;
+        set_ordinal_margins(expert, margin);
         break;
       }
-      case ExpertKind::student_t:
-        theta(theta.size() - 1) = std::log(10.0);
-        break;
       default:
         break;
     }
-    if (expert.has_sigma()) {
-      const double deviation =
-          std::sqrt((data_.response.col(0).array() - data_.response.col(0).mean()).square().mean());
-      expert.set_sigma(std::max(deviation, 1e-6));
-    }
+    if (expert.has_sigma()) expert.set_sigma(deviation);
   }
   Gate& gate = model.gate;
   gate.parameters().setZero();

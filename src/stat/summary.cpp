@@ -16,7 +16,7 @@ using detail::paragraph;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 bool takes_classes(const Expert& expert) {
-  return expert.spec().kind == ExpertKind::multinomial;
+  return has_classes(expert.spec().kind);
 }
 
 /// "log(sigma)" -> "sigma"; empty when the name is not of that form.

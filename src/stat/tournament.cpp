@@ -176,8 +176,26 @@ void Tournament::reseeded_runs(const Solution& best) {
 
 bool Tournament::is_degenerate(const MixtureModel& model) const {
   if (model.expert_count() == 1) return false;
-  return std::any_of(model.experts.begin(), model.experts.end(),
-                     [&](const Expert& e) { return at_floor(e, settings_.sigma_floor); });
+  if (std::any_of(model.experts.begin(), model.experts.end(),
+                  [&](const Expert& e) { return at_floor(e, settings_.sigma_floor); }))
+    return true;
+  if (model.experts.front().spec().kind != ExpertKind::heteroscedastic) return false;
+  return noise_vanishes_somewhere(model);
+}
+
+// Heteroscedastic experts have a noise level per row: some row that belongs to an expert lies at the floor.
+bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
+  constexpr double kBelongs = 0.01;
+  const Matrix r = model.responsibilities(sample_standard_);
+  const double floor = settings_.sigma_floor * (1 + 1e-6);
+  for (int j = 0; j < model.expert_count(); ++j) {
+    const Expert& expert = model.experts[static_cast<std::size_t>(j)];
+    if (expert.spec().kind != ExpertKind::heteroscedastic) continue;
+    const Vector variance = expert.variance(sample_standard_.expert_inputs, Vector(), Vector());
+    for (Index i = 0; i < r.rows(); ++i)
+      if (r(i, j) > kBelongs && variance(i) <= floor * floor) return true;
+  }
+  return false;
 }
 
 // Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
@@ -262,6 +280,7 @@ void Tournament::run() {
     short_runs(0, 1);
     polished_.resize(models_.size(), false);
     polish_best(1);
+    check_nested();
     return;
   }
   int batch = options_.starts > 0 ? options_.starts : first_batch();
@@ -341,7 +360,7 @@ bool Tournament::overlaps(const Solution& solution) const {
   const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
   // Counts and positive responses tell less per row: with few rows, less overlap is enough for doubt.
   const Expert& expert = solution.model.experts.front();
-  const bool real = expert.has_sigma() || expert.responses() > 1;
+  const bool real = response_kind(expert.spec().kind) == ResponseKind::real;
   const double threshold = !real && data_.rows() < kFewRows ? 0.5 * kOverlap : kOverlap;
   return entropy > threshold * static_cast<double>(r.rows()) * std::log(static_cast<double>(r.cols()));
 }

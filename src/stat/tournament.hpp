@@ -46,6 +46,7 @@ class Tournament {
   /// Whether moving an expert to the worst-explained rows led back to the same optimum or a worse one.
   bool stable_under_reseeding() const { return stable_under_reseeding_; }
   bool is_degenerate(const MixtureModel& model) const;
+  bool noise_vanishes_somewhere(const MixtureModel& model) const;
   /// The engine over all rows.
   EmEngine& engine();
 

@@ -71,9 +71,11 @@ SavedModel any_model() {
   recipe.expert = any_of<ExpertKind>();
   recipe.target = {any_word()};
   if (recipe.expert == ExpertKind::linear && *rc::gen::arbitrary<bool>()) recipe.target.push_back("second");
-  if (recipe.expert == ExpertKind::multinomial) recipe.classes = {"a", "b", "c"};
+  if (has_classes(recipe.expert)) recipe.classes = {"a", "b", "c"};
   if (recipe.expert == ExpertKind::bernoulli && *rc::gen::arbitrary<bool>()) recipe.classes = {"no", "yes"};
   if (recipe.expert == ExpertKind::binomial) recipe.trials = "n";
+  if (allows_censoring(recipe.expert)) recipe.event = *rc::gen::element<std::string>("", "e");
+  if (recipe.expert == ExpertKind::tobit && *rc::gen::arbitrary<bool>()) recipe.censored_below = any_number();
   recipe.weights = *rc::gen::element<std::string>("", "w");
   recipe.expert_terms = any_terms();
   recipe.gate_terms = any_terms();
@@ -90,9 +92,10 @@ SavedModel any_model() {
   expert.variance = any_of<VarianceKind>();
   expert.covariance = any_of<CovarianceKind>();
   expert.divisor = any_of<VarianceDivisor>();
+  if (has_link(expert.kind)) expert.link = any_of<LinkKind>();
   for (int i = 0; i < k; ++i) {
     saved.model.experts.emplace_back(expert, d, static_cast<int>(recipe.target.size()),
-                                     recipe.expert == ExpertKind::multinomial ? 3 : 0);
+                                     has_classes(recipe.expert) ? 3 : 0);
     fill(saved.model.experts.back().parameters());
   }
   saved.model.has_noise = *rc::gen::arbitrary<bool>();

@@ -55,11 +55,33 @@ struct UnitBox : UniformExpert {
   }
 };
 
+struct ThreeOrderedClasses : OrdinalExpert {
+  ThreeOrderedClasses() { classes = 3; }
+};
+/// A beta density is integrable but unbounded at 0 and 1 when a shape is below 1, and numbers near 1 are too coarse to
+/// integrate it there. With these parameters both shapes stay above 1.
+struct ModerateBeta : BetaExpert {
+  template <Array A>
+  static BetaParameters<A> moderate(const BetaParameters<A>& p) {
+    return {p.slopes * 0.1, p.intercepts * 0.1, p.log_precisions * 0.3 + 3.0};
+  }
+  template <Array A>
+  A mean(const A& x, const BetaParameters<A>& p) const {
+    return BetaExpert::mean(x, moderate(p));
+  }
+  template <Array A>
+  A log_density(const A& y, const A& x, const BetaParameters<A>& p) const {
+    return BetaExpert::log_density(y, x, moderate(p));
+  }
+};
+
 using Experts =
     ::testing::Types<GaussianExpert, GaussianCase<ActivationKind::sigmoid>, GaussianCase<ActivationKind::tanh>,
                      GaussianCase<ActivationKind::relu>, GaussianCase<ActivationKind::leaky_relu>, CubicGaussianCase,
                      StudentTExpert, BinomialExpert, TenTrials, PoissonExpert, GammaExpert, ThreeClasses,
-                     ThreeHiddenUnits, TwoResponses, TwoIndependentResponses, UnitBox>;
+                     ThreeHiddenUnits, TwoResponses, TwoIndependentResponses, UnitBox, LaplaceExpert, SkewNormalExpert,
+                     HeteroscedasticExpert, TobitExpert, NegativeBinomialExpert, ZeroInflatedPoissonExpert,
+                     InverseGaussianExpert, WeibullExpert, ExponentialExpert, ModerateBeta, ThreeOrderedClasses>;
 
 /// True for experts whose parameter struct holds k experts side by side.
 template <class Expert>

@@ -75,9 +75,9 @@ TYPED_TEST(ExpertLaws, StackedExpertsAreSingleExpertsSideBySide) {
       auto single = parameters;
       decltype(single)::visit(single, [&](std::string_view name, DoubleArray& a) {
         const DoubleArray stack = a;
-        const Eigen::Index share = (name == "slopes" ? stack.rows() : stack.cols()) / problem.k;
-        a = name == "slopes" ? DoubleArray(stack.middleRows(j * share, share))
-                             : DoubleArray(stack.middleCols(j * share, share));
+        const bool by_rows = name.ends_with("slopes");
+        const Eigen::Index share = (by_rows ? stack.rows() : stack.cols()) / problem.k;
+        a = by_rows ? DoubleArray(stack.middleRows(j * share, share)) : DoubleArray(stack.middleCols(j * share, share));
       });
       const DoubleArray alone = expert.log_density(y, x, single);
       // The same sums; only the blocking of the matrix product may differ.

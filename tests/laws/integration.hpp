@@ -48,6 +48,29 @@ inline ResponseGrid positive_grid(double centre) {
   return grid;
 }
 
+/// The rule on both sides of `centre`, each by offsets from 0: for densities with a kink there.
+inline ResponseGrid two_sided_grid(double centre) {
+  const ResponseGrid offsets = positive_grid(1.0);
+  const Eigen::Index n = offsets.y.rows();
+  ResponseGrid grid{DoubleArray(2 * n, 1), DoubleArray(2 * n, 1)};
+  grid.y << centre - offsets.y, centre + offsets.y;
+  grid.weights << offsets.weights, offsets.weights;
+  return grid;
+}
+
+/// Double-exponential rule on 0 < y < 1: y = 1 / (1 + exp(-pi sinh t)).
+inline ResponseGrid unit_grid() {
+  constexpr int kHalf = 200;
+  constexpr double kStep = 3.0 / kHalf;
+  ResponseGrid grid{DoubleArray(2 * kHalf + 1, 1), DoubleArray(2 * kHalf + 1, 1)};
+  for (int i = -kHalf; i <= kHalf; ++i) {
+    const double t = i * kStep, y = 1 / (1 + std::exp(-2 * kHalfPi * std::sinh(t)));
+    grid.y(i + kHalf, 0) = y;
+    grid.weights(i + kHalf, 0) = kStep * 2 * kHalfPi * std::cosh(t) * y / (1 + std::exp(2 * kHalfPi * std::sinh(t)));
+  }
+  return grid;
+}
+
 /// The values low, low + step ... with equal weights.
 inline ResponseGrid even_grid(double low, double step, int count, double weight) {
   ResponseGrid grid{DoubleArray(count, 1), DoubleArray::Constant(count, 1, weight)};
@@ -85,12 +108,24 @@ template <class Expert, class Parameters>
 ResponseGrid response_grid(const Expert& expert, const Parameters& parameters, const DoubleArray& mean) {
   if constexpr (std::is_base_of_v<GaussianVectorExpert, Expert>)
     return product_grid(real_grid(mean(0, 0), 130, 3), real_grid(mean(0, 1), 130, 3));
-  else if constexpr (std::is_base_of_v<MultinomialExpert, Expert>)
+  else if constexpr (Expert::kSupport == Support::classes)
     return even_grid(0, 1, expert.classes, 1);
   else if constexpr (std::is_base_of_v<UniformExpert, Expert>) {
     // Midpoints of cells of which 100 fill the box, 50 more on either side: exact for a constant density.
     const double low = parameters.lower(0, 0), step = (parameters.upper(0, 0) - low) / 100;
     return even_grid(low - 49.5 * step, step, 200, step);
+  } else if constexpr (std::is_same_v<Expert, NegativeBinomialExpert>) {
+    // The tail falls like (mu / (mu + theta))^y: 1e-16 of it is left after 37 (1 + mu / theta) counts above the mean, and
+    // some more for the power of y in front.
+    const double ratio = mean(0, 0) * std::exp(-parameters.log_sizes.minCoeff());
+    return even_grid(0, 1, static_cast<int>(mean(0, 0) + 45 * (1 + ratio)) + 30, 1);
+  } else if constexpr (std::is_same_v<Expert, ZeroInflatedPoissonExpert>) {
+    const double most = mean(0, 0) * (1 + std::exp(parameters.logit_zeros.maxCoeff()));
+    return even_grid(0, 1, count_limit(PoissonExpert(), most) + 1, 1);
+  } else if constexpr (std::is_same_v<Expert, LaplaceExpert>) {
+    return two_sided_grid(mean(0, 0));
+  } else if constexpr (Expert::kSupport == Support::unit) {
+    return unit_grid();
   } else if constexpr (Expert::kSupport == Support::counts)
     return even_grid(0, 1, count_limit(expert, mean(0, 0)) + 1, 1);
   else if constexpr (Expert::kSupport == Support::positive)

@@ -9,7 +9,7 @@ namespace clearway::laws {
 /// Number of experts of a stack whose mean has these columns.
 template <class Expert>
 Eigen::Index stacked_experts(const Expert& expert, const DoubleArray& mean) {
-  if constexpr (std::is_base_of_v<MultinomialExpert, Expert>)
+  if constexpr (Expert::kSupport == Support::classes)
     return mean.cols() / expert.classes;
   else
     return mean.cols();
@@ -27,7 +27,7 @@ DoubleArray any_response(RandomStream& random, const Expert& expert, const Param
   } else {
     DoubleArray y = normal_array(random, n, 1, 2.0);
     for (double& value : y.reshaped()) {
-      if constexpr (std::is_base_of_v<MultinomialExpert, Expert>)
+      if constexpr (Expert::kSupport == Support::classes)
         value = static_cast<double>(random.index(static_cast<std::uint64_t>(expert.classes)));
       else if constexpr (std::is_same_v<BinomialExpert, Expert>)
         value = static_cast<double>(random.index(2));
@@ -35,6 +35,8 @@ DoubleArray any_response(RandomStream& random, const Expert& expert, const Param
         value = static_cast<double>(random.index(11));
       else if constexpr (Expert::kSupport == Support::positive)
         value = std::exp(0.5 * value);
+      else if constexpr (Expert::kSupport == Support::unit)
+        value = 1 / (1 + std::exp(-0.5 * value));
     }
     return y;
   }

@@ -175,8 +175,45 @@ TEST(ExpertModel, DensityIsTheOneOfTheCoreFloor) {
         core = PoissonExpert{}.log_density(y, x, PoissonParameters<A>{slopes, at(0)});
         break;
       case ExpertKind::gamma:
-        core = GammaExpert{}.log_density(y, x, GammaParameters<A>{slopes, at(0), at(3)});
+        core = GammaExpert{which.spec.link}.log_density(y, x, GammaParameters<A>{slopes, at(0), at(3)});
         break;
+      case ExpertKind::inverse_gaussian:
+        core = InverseGaussianExpert{which.spec.link}.log_density(y, x, {slopes, at(0), at(3)});
+        break;
+      case ExpertKind::laplace:
+        core = LaplaceExpert{}.log_density(y, x, LaplaceParameters<A>{slopes, at(0), at(3)});
+        break;
+      case ExpertKind::skew_normal:
+        core = SkewNormalExpert{}.log_density(y, x, SkewNormalParameters<A>{slopes, at(0), at(3), at(4)});
+        break;
+      case ExpertKind::heteroscedastic:
+        core = HeteroscedasticExpert{}.log_density(
+            y, x, HeteroscedasticParameters<A>{slopes, at(0), A(p.segment(4, 2).transpose().array()), at(3)});
+        break;
+      case ExpertKind::tobit:
+        core = TobitExpert{}.log_density(y, x, TobitParameters<A>{slopes, at(0), at(3)}, A(data.event.array()));
+        break;
+      case ExpertKind::weibull:
+        core = WeibullExpert{}.log_density(y, x, WeibullParameters<A>{slopes, at(0), at(3)}, A(data.event.array()));
+        break;
+      case ExpertKind::exponential:
+        core = ExponentialExpert{}.log_density(y, x, ExponentialParameters<A>{slopes, at(0)}, A(data.event.array()));
+        break;
+      case ExpertKind::beta:
+        core = BetaExpert{}.log_density(y, x, BetaParameters<A>{slopes, at(0), at(3)});
+        break;
+      case ExpertKind::negative_binomial:
+        core = NegativeBinomialExpert{}.log_density(y, x, NegativeBinomialParameters<A>{slopes, at(0), at(3)});
+        break;
+      case ExpertKind::zero_inflated_poisson:
+        core = ZeroInflatedPoissonExpert{}.log_density(y, x, ZeroInflatedPoissonParameters<A>{slopes, at(0), at(3)});
+        break;
+      case ExpertKind::ordinal: {
+        OrdinalExpert three;
+        three.classes = 3;
+        core = three.log_density(y, x, OrdinalParameters<A>{slopes, at(0), at(3)});
+        break;
+      }
       default:
         continue;
     }
@@ -213,7 +250,7 @@ TEST(ExpertModel, ChangeOfScaleIsAChangeOfVariables) {
 TEST(ExpertModel, DistributionIsTheSumOrIntegralOfTheDensity) {
   RandomStream stream(6);
   for (const auto& which : all_experts()) {
-    if (which.responses > 1 || which.spec.kind == ExpertKind::multinomial) continue;
+    if (which.responses > 1 || has_classes(which.spec.kind)) continue;
     const Data one = random_data(which, 1, 2, 2, stream);
     const Expert expert = random_expert(which, 2, 0, stream);
     const auto density = [&](double y) {
@@ -224,8 +261,7 @@ TEST(ExpertModel, DistributionIsTheSumOrIntegralOfTheDensity) {
     const auto cdf = [&](double y) {
       return expert.distribution(Vector::Constant(1, y), one.expert_inputs, one.trials, one.offset)(0);
     };
-    if (which.spec.kind == ExpertKind::poisson || which.spec.kind == ExpertKind::bernoulli ||
-        which.spec.kind == ExpertKind::binomial) {
+    if (is_count(which.spec.kind)) {
       const int last = which.spec.kind == ExpertKind::bernoulli ? 1 : which.spec.kind == ExpertKind::binomial ? 7 : 12;
       double sum = 0;
       for (int y = 0; y <= last; ++y) {
@@ -235,7 +271,10 @@ TEST(ExpertModel, DistributionIsTheSumOrIntegralOfTheDensity) {
       EXPECT_EQ(cdf(-1), 0);
       continue;
     }
-    const double a = which.spec.kind == ExpertKind::gamma ? 0.7 : -0.4, b = a + 0.9;
+    const ResponseKind kind = response_kind(which.spec.kind);
+    double a = kind == ResponseKind::positive ? 0.7 : kind == ResponseKind::unit ? 0.2 : -0.4;
+    if (which.spec.kind == ExpertKind::laplace) a = 0.05 + expert.mean(one.expert_inputs, one.trials, one.offset)(0);
+    const double b = a + (kind == ResponseKind::unit ? 0.6 : 0.9);
     double integral = 0;  // Simpson with 200 intervals of h = 0.0045: error h^4 f''''/180, below 1e-10 here
     const int steps = 200;
     for (int i = 0; i <= steps; ++i)
@@ -248,7 +287,7 @@ TEST(ExpertModel, DistributionIsTheSumOrIntegralOfTheDensity) {
 TEST(MixtureModel, QuantilesInvertTheDistribution) {
   RandomStream stream(7);
   for (const auto& which : all_experts()) {
-    if (which.responses > 1 || which.spec.kind == ExpertKind::multinomial) continue;
+    if (which.responses > 1 || has_classes(which.spec.kind)) continue;
     const Data data = random_data(which, 6, 2, 2, stream);
     const MixtureModel model = random_model({.kind = GateKind::softmax}, which, data, 3, stream);
     const Matrix weights = model.gate.log_weights(data.gate_inputs).array().exp();
@@ -261,8 +300,7 @@ TEST(MixtureModel, QuantilesInvertTheDistribution) {
         below +=
             weights.col(k).cwiseProduct(e.distribution(q.array() - 1, data.expert_inputs, data.trials, data.offset));
       }
-      const bool count = which.spec.kind == ExpertKind::poisson || which.spec.kind == ExpertKind::bernoulli ||
-                         which.spec.kind == ExpertKind::binomial;
+      const bool count = is_count(which.spec.kind);
       for (Eigen::Index i = 0; i < 6; ++i) {
         if (count) {
           EXPECT_GE(at(i), probability);
@@ -319,7 +357,7 @@ TEST(DataCheck, EveryBadValueIsNamed) {
   expect_error(good, ExpertKind::poisson, "count");
   bad = good;
   bad.response(2, 0) = -0.5;
-  expect_error(bad, ExpertKind::gamma, "row 3: a gamma response must be positive");
+  expect_error(bad, ExpertKind::gamma, "row 3: the response of gamma experts must be positive");
   expect_error(good, ExpertKind::bernoulli, "0 or 1");
   expect_error(good, ExpertKind::binomial, "trials");
   expect_error(Data{}, ExpertKind::linear, "no rows");

@@ -34,6 +34,9 @@ inline std::vector<ExpertCase> all_experts() {
   cases.push_back({{.kind = ExpertKind::linear, .variance = VarianceKind::shared}});
   cases.push_back({{.kind = ExpertKind::linear, .covariance = CovarianceKind::full}, 2});
   cases.push_back({{.kind = ExpertKind::linear, .covariance = CovarianceKind::diagonal}, 3});
+  cases.push_back({{.kind = ExpertKind::gamma, .link = LinkKind::identity}});
+  cases.push_back({{.kind = ExpertKind::gamma, .link = LinkKind::inverse}});
+  cases.push_back({{.kind = ExpertKind::inverse_gaussian, .link = LinkKind::inverse_square}});
   return cases;
 }
 
@@ -53,6 +56,10 @@ inline Expert random_expert(const ExpertCase& which, int inputs, int classes, Ra
   for (Eigen::Index i = 0; i < expert.parameters().size(); ++i) expert.parameters()(i) = 0.5 * stream.normal();
   if (which.spec.kind == ExpertKind::student_t)
     expert.parameters()(expert.parameters().size() - 1) = 1.0 + stream.uniform();
+  if (which.spec.link != LinkKind::log) {  // these links allow positive linear predictors only
+    expert.parameters()(0) = 3.0 + stream.uniform();
+    expert.parameters().segment(1, inputs) *= 0.2;
+  }
   return expert;
 }
 
@@ -71,6 +78,8 @@ inline Data random_data(const ExpertCase& which, Eigen::Index rows, int expert_i
     double& y = data.response(i, 0);
     switch (which.spec.kind) {
       case ExpertKind::poisson:
+      case ExpertKind::negative_binomial:
+      case ExpertKind::zero_inflated_poisson:
         y = static_cast<double>(stream.poisson(2.0));
         break;
       case ExpertKind::bernoulli:
@@ -81,9 +90,21 @@ inline Data random_data(const ExpertCase& which, Eigen::Index rows, int expert_i
         y = static_cast<double>(stream.binomial(7, 0.4));
         break;
       case ExpertKind::gamma:
+      case ExpertKind::inverse_gaussian:
         y = stream.gamma(2.0);
         break;
+      case ExpertKind::weibull:
+      case ExpertKind::exponential:
+      case ExpertKind::tobit:
+        if (data.event.size() == 0) data.event = Vector::Ones(rows);
+        if (which.spec.kind != ExpertKind::tobit) y = stream.gamma(2.0);
+        if (i > 0 && i % 3 == 0) data.event(i) = which.spec.kind == ExpertKind::tobit && i % 2 == 0 ? -1 : 0;
+        break;
+      case ExpertKind::beta:
+        y = 0.02 + 0.96 * stream.uniform();
+        break;
       case ExpertKind::multinomial:
+      case ExpertKind::ordinal:
         data.classes = 3;
         y = static_cast<double>(stream.index(3));
         break;

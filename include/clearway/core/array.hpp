@@ -140,6 +140,11 @@ template <Array A>
 A log_gamma(const A& a) {
   return ArrayVerbs<A>::log_gamma(a);
 }
+/// log Phi(a), the logarithm of the standard normal distribution function.
+template <Array A>
+A log_normal_cdf(const A& a) {
+  return ArrayVerbs<A>::log_normal_cdf(a);
+}
 /// max(a, low) element by element; where they are equal the derivative is 0.
 template <Array A>
 A maximum(const A& a, double low) {

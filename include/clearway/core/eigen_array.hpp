@@ -11,6 +11,8 @@
 #include <numeric>
 #include <vector>
 
+#include "clearway/core/normal_tail.hpp"
+
 namespace clearway {
 
 template <class A>
@@ -33,6 +35,7 @@ struct ScalarMath<double> {
     int sign = 0;
     return ::lgamma_r(a, &sign);
   }
+  static double log_normal_cdf(double a) { return clearway::log_normal_cdf(a); }
 };
 
 template <class S>
@@ -127,6 +130,9 @@ struct ArrayVerbs<EigenArray<S>> {
   }
   static A log_gamma(const A& a) {
     return a.unaryExpr([](const S& t) { return Math::log_gamma(t); });
+  }
+  static A log_normal_cdf(const A& a) {
+    return a.unaryExpr([](const S& t) { return Math::log_normal_cdf(t); });
   }
   static A maximum(const A& a, double low) {
     return a.unaryExpr([low](const S& t) { return Math::value(t) > low ? t : S(low); });

@@ -19,6 +19,7 @@ struct ScalarMath<ceres::Jet<double, N>> {
   static Jet log_gamma(const Jet& a) {
     return Jet(ScalarMath<double>::log_gamma(a.a), boost::math::digamma(a.a) * a.v);
   }
+  static Jet log_normal_cdf(const Jet& a) { return Jet(clearway::log_normal_cdf(a.a), inverse_mills_ratio(a.a) * a.v); }
 };
 
 /// An Eigen array whose elements carry the derivatives with respect to N parameters.

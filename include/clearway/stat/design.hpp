@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,10 @@ struct ColumnChoice {
   std::string offset = {};                    ///< added to the linear predictor
   std::string id = {};                        ///< repeated measures: rows with the same cell share their expert
   std::string labels = {};                    ///< known experts: a level per expert, missing where unknown
+  std::string event = {};                     ///< 1 observed, 0 right-censored: tobit, weibull, exponential
+  std::vector<double> censored_below = {};  ///< tobit: at most one number; responses at or below it are censored there
+  std::vector<double> censored_above = {};  ///< tobit: the same from above
+  std::vector<std::string> class_order = {};  ///< ordinal: the classes from low to high; empty: numbers by size
   MissingPolicy missing = MissingPolicy::error;
 
   template <class Self, class Visitor>
@@ -71,6 +76,17 @@ struct ColumnChoice {
     field("labels", self.labels,
           OptionInfo{.help = "column that names the expert of rows where it is known; empty cells: unknown",
                      .metavar = "COLUMN"});
+    field("event", self.event,
+          OptionInfo{.help = "column that is 1 where the response was observed, 0 where it is censored (lies above)",
+                     .metavar = "COLUMN"});
+    field("censored-below", self.censored_below,
+          OptionInfo{.help = "tobit experts: responses at or below this number are censored there", .off = "none"});
+    field("censored-above", self.censored_above,
+          OptionInfo{.help = "tobit experts: responses at or above this number are censored there", .off = "none"});
+    field(
+        "class-order", self.class_order,
+        OptionInfo{.help = "ordinal experts: the classes from low to high; default: numbers by size, words by alphabet",
+                   .metavar = "CLASS"});
     field("missing", self.missing, OptionInfo{.help = "what to do with rows in which a cell is missing"});
   }
 };
@@ -117,7 +133,8 @@ struct Term {
 struct DesignRecipe {
   ExpertKind expert = ExpertKind::linear;
   std::vector<std::string> target;
-  std::vector<std::string> classes;  ///< multinomial: its classes; bernoulli with a text target: the words for 0 and 1
+  std::vector<std::string>
+      classes;  ///< multinomial, ordinal: its classes; bernoulli with a text target: those for 0, 1
   std::vector<Term> expert_terms;
   std::vector<Term> gate_terms;
   std::string weights;
@@ -126,10 +143,13 @@ struct DesignRecipe {
   std::string id;
   std::string labels;
   std::vector<std::string> label_levels;  ///< level i names expert i
+  std::string event;
+  std::optional<double> censored_below;
+  std::optional<double> censored_above;
 
   std::vector<std::string> expert_names() const;
   std::vector<std::string> gate_names() const;
-  /// Multinomial: the classes; else the targets.
+  /// Multinomial, ordinal: the classes; else the targets.
   std::vector<std::string> response_names() const;
   bool operator==(const DesignRecipe&) const = default;
 };
@@ -140,7 +160,7 @@ struct Design {
   DesignRecipe recipe;
   std::vector<std::string> expert_names;    ///< of the columns of data.expert_inputs
   std::vector<std::string> gate_names;      ///< of the columns of data.gate_inputs
-  std::vector<std::string> response_names;  ///< of the columns of data.response; multinomial: of the classes
+  std::vector<std::string> response_names;  ///< of the columns of data.response; or of the classes
   bool has_response = true;                 ///< false: a table for predict() without target; data.response is NaN
   std::size_t table_rows = 0;
   std::vector<std::size_t> dropped;   ///< rows of the table (from 0) that were left out, increasing

@@ -6,8 +6,15 @@
 //   linear, sigmoid, tanh, gelu, relu, leaky-relu, polynomial   [intercept, slopes (d), log sigma]
 //   constant                                              [intercept, log sigma]
 //   student-t                                             [intercept, slopes (d), log sigma, log nu]
-//   gamma                                                 [intercept, slopes (d), log shape]
-//   poisson, bernoulli, binomial                          [intercept, slopes (d)]
+//   laplace, tobit                                        [intercept, slopes (d), log scale]
+//   skew-normal                                           [intercept, slopes (d), log scale, slant]
+//   heteroscedastic                                       [intercept, slopes (d)] of the mean, then of log sigma
+//   gamma, inverse-gaussian, weibull                      [intercept, slopes (d), log shape]
+//   beta                                                  [intercept, slopes (d), log precision]
+//   negative-binomial                                     [intercept, slopes (d), log size]
+//   zero-inflated-poisson                                 [intercept, slopes (d), logit of the extra zero]
+//   poisson, bernoulli, binomial, exponential             [intercept, slopes (d)]
+//   ordinal                                               [intercept, slopes (d), log gaps between thresholds (c - 2)]
 //   multinomial                                           (c - 1) x [intercept, slopes (d)], last class is the reference
 //   network                                               h x [bias, weights (d)], [output bias, output weights (h)], log sigma
 //   linear with m > 1 responses                           m x [intercept, slopes (d)], then the lower Cholesky factor of
@@ -27,11 +34,12 @@ namespace clearway {
 struct Data {
   Matrix expert_inputs;  ///< n x d, no column of ones
   Matrix gate_inputs;    ///< n x q, no column of ones
-  Matrix response;       ///< n x m; multinomial: n x 1 of class numbers 0..classes-1
+  Matrix response;       ///< n x m; multinomial, ordinal: n x 1 of class numbers 0..classes-1
   Vector weights;        ///< n non-negative case weights, or empty (all 1)
   Vector trials;         ///< n, binomial only: number of trials
   Vector offset;         ///< n, added to the linear predictor (poisson, gamma, linear), or empty
-  int classes = 0;       ///< multinomial: number of classes
+  Vector event;          ///< n, 1 observed, 0 censored: above the response, -1 censored: below it; or empty (all 1)
+  int classes = 0;       ///< multinomial, ordinal: number of classes
   /// n group numbers, or empty. Rows with the same number are repeated measures: one expert made them all. Their gate
   /// inputs and weights must be equal.
   std::vector<int> groups;
@@ -59,21 +67,22 @@ class Expert {
   /// Number of estimated parameters, a variance shared by all experts not counted.
   int degrees_of_freedom() const;
 
-  /// True when the family has a noise level sigma (Gaussian and Student t means of one response).
+  /// True when the family has a noise level sigma (one real response, the same noise for every row).
   bool has_sigma() const;
-  double sigma() const;          ///< noise standard deviation (Student t: scale); NaN where there is none
+  double sigma() const;  ///< noise standard deviation (student-t, laplace, skew-normal: scale); NaN where there is none
   void set_sigma(double sigma);  ///< requires has_sigma()
   /// Noise covariance of a vector response, m x m.
   Matrix covariance() const;
 
   /// log f(y_t | x_t) for every row: n x 1.
   Vector log_density(const Data& data) const;
-  /// E[y | x] per row: n x m; binomial: expected successes; bernoulli: probability; multinomial: n x c probabilities.
-  /// `trials` and `offset` may be empty (1 and 0).
+  /// E[y | x] per row: n x m; binomial: expected successes; bernoulli: probability; multinomial, ordinal: n x c
+  /// probabilities; kinds that allow censoring: of the response before censoring. NaN where a link does not allow the
+  /// linear predictor (gamma and inverse Gaussian, link other than log). `trials` and `offset` may be empty (1 and 0).
   Matrix mean(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const;
   /// Var[y | x] per row, one response only: n x 1 (infinite for Student t with nu <= 2).
   Vector variance(const ConstMatrixRef& x, const ConstVectorRef& trials, const ConstVectorRef& offset) const;
-  /// P(Y <= y | x) per row for one real or count response.
+  /// P(Y <= y | x) per row for one real or count response, before censoring.
   Vector distribution(const ConstVectorRef& y, const ConstMatrixRef& x, const ConstVectorRef& trials,
                       const ConstVectorRef& offset) const;
 
@@ -84,7 +93,8 @@ class Expert {
   /// The inverse.
   Expert on_standard_scale(const Vector& x_centre, const Vector& x_scale, const Vector& y_centre,
                            const Vector& y_scale) const;
-  /// Whether the kind allows its response to be standardised (linear, constant, student-t, network).
+  /// Whether the kind allows its response to be standardised (linear, constant, network, and the real responses around
+  /// a'x + b).
   bool response_may_be_scaled() const;
   /// Names of the parameters given input (and class or response) names: "(intercept)", "x1", "log(sigma)" ...
   std::vector<std::string> parameter_names(const std::vector<std::string>& input_names,

@@ -108,6 +108,7 @@ struct FitOptions {
           OptionInfo{.help = "slope of leaky-relu experts below zero", .minimum = 0, .maximum = 1});
     field("hidden", self.expert.hidden,
           OptionInfo{.help = "hidden units of network experts", .minimum = 1, .maximum = 200});
+    field("link", self.expert.link, OptionInfo{.help = "mean of gamma and inverse-gaussian experts"});
     field("variance", self.expert.variance, OptionInfo{.help = "own or shared noise level"});
     field("variance-divisor", self.expert.divisor, OptionInfo{.help = "divisor of the noise estimate"});
     field("covariance", self.expert.covariance, OptionInfo{.help = "noise covariance of a vector response"});

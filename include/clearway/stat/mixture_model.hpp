@@ -81,8 +81,8 @@ struct MixtureModel {
 
   /// E[y | x]: n x m (multinomial: n x c), noise component left out.
   Matrix mean(const Data& inputs) const;
-  /// Quantile per row for one real or count response, probability in (0, 1): of the mixture, or of the normal
-  /// distribution around the regression function.
+  /// Quantile per row for one real or count response (before censoring), probability in (0, 1): of the mixture, or of the
+  /// normal distribution around the regression function; NaN where a link does not allow the linear predictor.
   Vector quantile(const Data& inputs, double probability) const;
   /// The expert with the largest gate weight per row (from 0).
   std::vector<int> most_likely_expert(const Data& inputs) const;

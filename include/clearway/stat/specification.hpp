@@ -5,6 +5,7 @@
 #include <span>
 
 #include "clearway/base/options.hpp"
+#include "clearway/core/link_kind.hpp"
 
 namespace clearway {
 
@@ -52,11 +53,22 @@ enum class ExpertKind {
   multinomial,
   poisson,
   gamma,
+  laplace,
+  skew_normal,
+  heteroscedastic,
+  tobit,
+  negative_binomial,
+  zero_inflated_poisson,
+  inverse_gaussian,
+  weibull,
+  exponential,
+  beta,
+  ordinal,
   gelu
 };
 
 inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
-  static constexpr std::array<EnumName<ExpertKind>, 15> names{{
+  static constexpr std::array<EnumName<ExpertKind>, 26> names{{
       {ExpertKind::linear, "linear", "Gaussian, mean a'x + b"},
       {ExpertKind::sigmoid, "sigmoid", "Gaussian, mean sigmoid(a'x + b)"},
       {ExpertKind::tanh, "tanh", "Gaussian, mean tanh(a'x + b)"},
@@ -70,8 +82,100 @@ inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
       {ExpertKind::binomial, "binomial", "successes out of --trials, logit link"},
       {ExpertKind::multinomial, "multinomial", "a class, multinomial logit"},
       {ExpertKind::poisson, "poisson", "counts, log link"},
-      {ExpertKind::gamma, "gamma", "positive response, log link"},
+      {ExpertKind::gamma, "gamma", "positive response, sd grows with the mean; see --link"},
+      {ExpertKind::laplace, "laplace", "Laplace around a'x + b: least absolute deviations"},
+      {ExpertKind::skew_normal, "skew-normal", "skew-normal around a'x + b"},
+      {ExpertKind::heteroscedastic, "heteroscedastic", "Gaussian, mean a'x + b, log sigma linear in x too"},
+      {ExpertKind::tobit, "tobit", "Gaussian, some responses censored"},
+      {ExpertKind::negative_binomial, "negative-binomial", "counts that vary more than Poisson, log link"},
+      {ExpertKind::zero_inflated_poisson, "zero-inflated-poisson", "counts with extra zeros, log link"},
+      {ExpertKind::inverse_gaussian, "inverse-gaussian", "positive response, sd grows faster; see --link"},
+      {ExpertKind::weibull, "weibull", "time until an event, perhaps censored, log link"},
+      {ExpertKind::exponential, "exponential", "the same with constant hazard"},
+      {ExpertKind::beta, "beta", "a response between 0 and 1, logit link"},
+      {ExpertKind::ordinal, "ordinal", "an ordered class, cumulative logit"},
       {ExpertKind::gelu, "gelu", "Gaussian, mean z Phi(z) with z = a'x + b"},
+  }};
+  return names;
+}
+
+/// Which values a response may take, by the kind of expert.
+enum class ResponseKind {
+  real,
+  positive,   ///< above 0
+  unit,       ///< between 0 and 1, neither
+  counts,     ///< 0, 1, 2 ...
+  zero_one,   ///< 0 or 1
+  successes,  ///< 0 to the number of trials
+  classes,    ///< a class number
+};
+
+constexpr ResponseKind response_kind(ExpertKind kind) {
+  switch (kind) {
+    case ExpertKind::bernoulli:
+      return ResponseKind::zero_one;
+    case ExpertKind::binomial:
+      return ResponseKind::successes;
+    case ExpertKind::multinomial:
+    case ExpertKind::ordinal:
+      return ResponseKind::classes;
+    case ExpertKind::poisson:
+    case ExpertKind::negative_binomial:
+    case ExpertKind::zero_inflated_poisson:
+      return ResponseKind::counts;
+    case ExpertKind::gamma:
+    case ExpertKind::inverse_gaussian:
+    case ExpertKind::weibull:
+    case ExpertKind::exponential:
+      return ResponseKind::positive;
+    case ExpertKind::beta:
+      return ResponseKind::unit;
+    default:
+      return ResponseKind::real;
+  }
+}
+
+/// Whether the response is a class (multinomial, ordinal): the mean is then a probability per class.
+constexpr bool has_classes(ExpertKind kind) {
+  return response_kind(kind) == ResponseKind::classes;
+}
+/// Whether the response is a whole number (classes left out).
+constexpr bool is_count(ExpertKind kind) {
+  const ResponseKind response = response_kind(kind);
+  return response == ResponseKind::counts || response == ResponseKind::zero_one || response == ResponseKind::successes;
+}
+/// Whether the likelihood knows censored responses.
+constexpr bool allows_censoring(ExpertKind kind) {
+  return kind == ExpertKind::tobit || kind == ExpertKind::weibull || kind == ExpertKind::exponential;
+}
+/// Whether the noise is Gaussian with one level for all rows: a weighted residual sum of squares gives its estimate.
+constexpr bool has_gaussian_residuals(ExpertKind kind) {
+  switch (kind) {
+    case ExpertKind::linear:
+    case ExpertKind::sigmoid:
+    case ExpertKind::tanh:
+    case ExpertKind::relu:
+    case ExpertKind::leaky_relu:
+    case ExpertKind::polynomial:
+    case ExpertKind::constant:
+    case ExpertKind::network:
+    case ExpertKind::gelu:
+      return true;
+    default:
+      return false;
+  }
+}
+/// Whether --link applies.
+constexpr bool has_link(ExpertKind kind) {
+  return kind == ExpertKind::gamma || kind == ExpertKind::inverse_gaussian;
+}
+
+inline std::span<const EnumName<LinkKind>> enum_names(LinkKind) {
+  static constexpr std::array<EnumName<LinkKind>, 4> names{{
+      {LinkKind::log, "log", "mean = exp(eta)"},
+      {LinkKind::inverse, "inverse", "mean = 1 / eta"},
+      {LinkKind::inverse_square, "inverse-square", "mean = 1 / sqrt(eta)"},
+      {LinkKind::identity, "identity", "mean = eta"},
   }};
   return names;
 }
@@ -121,9 +225,10 @@ struct GateSpec {
 /// An expert as asked for.
 struct ExpertSpec {
   ExpertKind kind = ExpertKind::linear;
-  int degree = 2;      ///< polynomial: the power
-  double leak = 0.01;  ///< leaky ReLU: slope below zero
-  int hidden = 4;      ///< network: hidden units
+  int degree = 2;                 ///< polynomial: the power
+  double leak = 0.01;             ///< leaky ReLU: slope below zero
+  int hidden = 4;                 ///< network: hidden units
+  LinkKind link = LinkKind::log;  ///< gamma, inverse Gaussian
   VarianceKind variance = VarianceKind::separate;
   CovarianceKind covariance = CovarianceKind::full;
   VarianceDivisor divisor = VarianceDivisor::likelihood;

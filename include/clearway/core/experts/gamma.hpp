@@ -1,10 +1,11 @@
-// Gamma expert with log link, in the mean-shape form: positive responses whose standard deviation grows with the mean.
+// Gamma expert in the mean-shape form: positive responses whose standard deviation grows with the mean.
 //
-//   mu_k = exp(a_k'x + b_k + offset),   shape alpha_k,   Var[y | x] = mu^2 / alpha
+//   mu_k = link^-1(a_k'x + b_k + offset),   shape alpha_k,   Var[y | x] = mu^2 / alpha
 //   log f_k(y | x) = alpha log(alpha / mu) - log Gamma(alpha) + (alpha - 1) log y - alpha y / mu,   y > 0
 #pragma once
 
 #include "clearway/core/experts/expert.hpp"
+#include "clearway/core/links.hpp"
 
 namespace clearway {
 
@@ -28,6 +29,8 @@ struct GammaExpert {
   template <Array A>
   using Parameters = GammaParameters<A>;
 
+  LinkKind link = LinkKind::log;
+
   /// Parameters of the right shapes for d inputs and k experts, all 0.
   template <Array A>
   GammaParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
@@ -36,20 +39,20 @@ struct GammaExpert {
   /// mu: x n x d, offset n x 1 or empty -> n x k.
   template <Array A>
   A mean(const A& x, const GammaParameters<A>& p, const A& offset = A()) const {
-    const A eta = linear_predictor("gamma expert", x, p.slopes, p.intercepts, offset);
-    return exp(eta);
+    const A log_mu = log_mean(link, linear_predictor("gamma expert", x, p.slopes, p.intercepts, offset));
+    return exp(log_mu);
   }
   /// y n x 1 (positive), x n x d, offset n x 1 or empty -> n x k.
   template <Array A>
   A log_density(const A& y, const A& x, const GammaParameters<A>& p, const A& offset = A()) const {
     check_shape("gamma expert", "response", y, rows(x), 1);
     check_shape("gamma expert", "log_shapes", p.log_shapes, 1, cols(p.intercepts));
-    const A eta = linear_predictor("gamma expert", x, p.slopes, p.intercepts, offset);
+    const A log_mu = log_mean(link, linear_predictor("gamma expert", x, p.slopes, p.intercepts, offset));
     const A shape = exp(p.log_shapes);
     // With r = log(y / mu) the log-density is alpha (log alpha + r - e^r) - log Gamma(alpha) - log y.
     const A log_y = log(y);
-    const A minus_eta = -eta;
-    const A log_ratio = add_col(minus_eta, log_y);
+    const A minus_log_mu = -log_mu;
+    const A log_ratio = add_col(minus_log_mu, log_y);
     const A bracket = add_row(log_ratio, p.log_shapes) - exp(log_ratio);
     const A minus_log_gamma = -log_gamma(shape);
     const A kernel = add_row(mul_row(bracket, shape), minus_log_gamma);

@@ -66,17 +66,7 @@ struct MultinomialExpert {
   template <Array A>
   A log_density(const A& y, const A& x, const MultinomialParameters<A>& p) const {
     check_shape("multinomial expert", "response", y, rows(x), 1);
-    const A log_probability = log_probabilities(x, p);
-    std::vector<A> parts;
-    for (std::ptrdiff_t first = 0; first < cols(log_probability); first += classes) {
-      A chosen = filled(y, rows(y), 1, 0.0);
-      for (int s = 0; s < classes; ++s) {
-        const A is_class = at_least(y, s - 0.5) - at_least(y, s + 0.5);  // 1 where y = s
-        chosen = chosen + is_class * column(log_probability, first + s);
-      }
-      parts.push_back(chosen);
-    }
-    return hstack(parts);
+    return chosen_class(y, log_probabilities(x, p), classes);
   }
 };
 

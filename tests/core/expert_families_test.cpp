@@ -1,0 +1,128 @@
+// Log-densities of the experts for counts, times, proportions, skewed and censored responses, against R 4.2. Each value
+// is that of the call in the comment above it, with intercepts that give the parameters of the call.
+
+#include "arrays.hpp"
+#include "clearway/core/experts/all.hpp"
+#include "clearway/core/normal_tail.hpp"
+
+namespace clearway {
+namespace {
+
+using testing::array;
+using testing::expect_near;
+using testing::kTight;
+
+const DoubleArray kNoInput(1, 0);
+const DoubleArray kNoSlope(1, 0);
+
+DoubleArray number(double value) {
+  return array({{value}});
+}
+
+// pnorm(c(-5.5, -30, 2), log.p = TRUE)
+TEST(NormalTail, LogarithmOfTheDistributionFunction) {
+  // Relative rounding of a few operations.
+  EXPECT_NEAR(log_normal_cdf(-5.5), -17.77937635262526, 1e-13);
+  EXPECT_NEAR(log_normal_cdf(-30), -454.3212439563432, 1e-12);
+  EXPECT_NEAR(log_normal_cdf(2), -0.02301290932896349, 1e-16);
+  // The two forms meet at -5: continuous to the precision of erfc in its tail, 1e-13 relative.
+  EXPECT_NEAR(log_normal_cdf(-5 - 1e-12), log_normal_cdf(-5 + 1e-12), 1e-10);
+  EXPECT_NEAR(inverse_mills_ratio(-5 - 1e-12), inverse_mills_ratio(-5 + 1e-12), 1e-10);
+}
+
+TEST(NegativeBinomialExpert, RValue) {
+  const NegativeBinomialParameters<DoubleArray> p{kNoSlope, number(std::log(1.7)), number(std::log(2.5))};
+  // dnbinom(3, size = 2.5, mu = 1.7, log = TRUE)
+  expect_near(NegativeBinomialExpert().log_density(number(3), kNoInput, p), number(-2.128981678301633), kTight);
+}
+
+TEST(ZeroInflatedPoissonExpert, RValue) {
+  const ZeroInflatedPoissonParameters<DoubleArray> p{kNoSlope, number(std::log(1.7)), number(std::log(0.3 / 0.7))};
+  // log(0.3 * (y == 0) + 0.7 * dpois(y, 1.7)) for y = 0, 2
+  expect_near(ZeroInflatedPoissonExpert().log_density(number(0), kNoInput, p), number(-0.8489160797119937), kTight);
+  expect_near(ZeroInflatedPoissonExpert().log_density(number(2), kNoInput, p), number(-1.688565622374337), kTight);
+}
+
+TEST(WeibullExpert, RValues) {
+  const WeibullParameters<DoubleArray> p{kNoSlope, number(std::log(2.2)), number(std::log(1.4))};
+  // dweibull(1.7, shape = 1.4, scale = 2.2, log = TRUE); pweibull(..., lower.tail = FALSE, log.p = TRUE)
+  expect_near(WeibullExpert().log_density(number(1.7), kNoInput, p), number(-1.252123120786329), kTight);
+  expect_near(WeibullExpert().log_density(number(1.7), kNoInput, p, number(0)), number(-0.6970063533224311), kTight);
+}
+
+TEST(ExponentialExpert, RValues) {
+  const ExponentialParameters<DoubleArray> p{kNoSlope, number(std::log(2.2))};
+  // dexp(1.7, 1 / 2.2, log = TRUE); log P(Y > 1.7) = -1.7 / 2.2
+  expect_near(ExponentialExpert().log_density(number(1.7), kNoInput, p), number(-1.561184633091543), kTight);
+  expect_near(ExponentialExpert().log_density(number(1.7), kNoInput, p, number(0)), number(-1.7 / 2.2), kTight);
+}
+
+TEST(BetaExpert, RValue) {
+  const BetaParameters<DoubleArray> p{kNoSlope, number(std::log(0.4 / 0.6)), number(std::log(5))};
+  // dbeta(0.3, 0.4 * 5, 0.6 * 5, log = TRUE)
+  expect_near(BetaExpert().log_density(number(0.3), kNoInput, p), number(0.5675839575845996), kTight);
+}
+
+TEST(GammaExpert, RValueUnderEveryLink) {
+  // dgamma(1.7, shape = 2.5, scale = 2.2 / 2.5, log = TRUE)
+  for (const auto& [link, intercept] :
+       {std::pair{LinkKind::log, std::log(2.2)}, std::pair{LinkKind::inverse, 1 / 2.2},
+        std::pair{LinkKind::inverse_square, 1 / (2.2 * 2.2)}, std::pair{LinkKind::identity, 2.2}})
+    expect_near(
+        GammaExpert{link}.log_density(number(1.7), kNoInput,
+                                      GammaParameters<DoubleArray>{kNoSlope, number(intercept), number(std::log(2.5))}),
+        number(-1.100975246923133), kTight);
+}
+
+TEST(InverseGaussianExpert, RValueUnderEveryLink) {
+  // 0.5 * log(l / (2 * pi * y^3)) - l * (y - mu)^2 / (2 * mu^2 * y) with y = 1.7, mu = 2.2, l = 2.5
+  for (const auto& [link, intercept] :
+       {std::pair{LinkKind::log, std::log(2.2)}, std::pair{LinkKind::inverse, 1 / 2.2},
+        std::pair{LinkKind::inverse_square, 1 / (2.2 * 2.2)}, std::pair{LinkKind::identity, 2.2}})
+    expect_near(InverseGaussianExpert{link}.log_density(
+                    number(1.7), kNoInput,
+                    InverseGaussianParameters<DoubleArray>{kNoSlope, number(intercept), number(std::log(2.5))}),
+                number(-1.294715611921133), kTight);
+}
+
+TEST(SkewNormalExpert, RValues) {
+  const SkewNormalParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3)), number(-2.5)};
+  // log(2) - log(1.3) + dnorm(z, log = TRUE) + pnorm(-2.5 * z, log.p = TRUE), z = (y - 0.4) / 1.3, y = 1.7 and 8
+  expect_near(SkewNormalExpert().log_density(number(1.7), kNoInput, p), number(-6.069803894390908), kTight);
+  expect_near(SkewNormalExpert().log_density(number(8), kNoInput, p), number(-127.9872878647391), 10 * kTight);
+}
+
+TEST(LaplaceExpert, ClosedForm) {
+  const LaplaceParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3))};
+  // log(exp(-abs(1.7 - 0.4) / 1.3) / 2 / 1.3)
+  expect_near(LaplaceExpert().log_density(number(1.7), kNoInput, p), number(-1.955511445027436), kTight);
+}
+
+TEST(TobitExpert, RValues) {
+  const TobitParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3))};
+  // pnorm(1.7, 0.4, 1.3, log.p = TRUE); the same with lower.tail = FALSE
+  expect_near(TobitExpert().log_density(number(1.7), kNoInput, p, number(-1)), number(-0.17275377902345), kTight);
+  expect_near(TobitExpert().log_density(number(1.7), kNoInput, p, number(0)), number(-1.841021645009263), kTight);
+  expect_near(TobitExpert().log_density(number(1.7), kNoInput, p, number(1)),
+              TobitExpert().log_density(number(1.7), kNoInput, p), kTight);
+}
+
+TEST(OrdinalExpert, RValue) {
+  OrdinalExpert three;
+  three.classes = 3;
+  // Thresholds 0 and 1.2, eta = 0.4, the middle class: log(plogis(1.2 - 0.4) - plogis(0 - 0.4))
+  const OrdinalParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.2))};
+  expect_near(three.log_density(number(1), kNoInput, p), number(-1.242498336208164), kTight);
+}
+
+TEST(HeteroscedasticExpert, IsTheGaussianOfTheRow) {
+  const HeteroscedasticParameters<DoubleArray> p{number(0.7), number(0.1), number(-0.6), number(0.3)};
+  for (const double x : {0.5, -1.0}) {
+    const GaussianParameters<DoubleArray> same{number(0.7), number(0.1), number(0.3 - 0.6 * x)};
+    expect_near(HeteroscedasticExpert().log_density(number(1.3), number(x), p),
+                GaussianExpert().log_density(number(1.3), number(x), same), kTight);
+  }
+}
+
+}  // namespace
+}  // namespace clearway

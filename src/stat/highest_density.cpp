@@ -17,9 +17,15 @@ constexpr int kPointsPerExpert = 200;
 constexpr double kReach = 6;            // spreads of an expert that its own grid covers
 constexpr double kMostCounts = 100000;  // whole numbers looked at per row
 
-bool is_count(const MixtureModel& model) {
-  const ExpertKind kind = model.experts.front().spec().kind;
-  return kind == ExpertKind::poisson || kind == ExpertKind::bernoulli || kind == ExpertKind::binomial;
+// A distribution that does not grow between whole numbers is one of counts: looked at just above and below the mean.
+bool is_count(const MixtureModel& model, const Data& inputs) {
+  const Data row = inputs.subset({0});
+  return std::all_of(model.experts.begin(), model.experts.end(), [&](const Expert& expert) {
+    const Vector low = expert.mean(row.expert_inputs, row.trials, row.offset).array().floor();
+    const Vector high = low.array() + 0.999;
+    return expert.distribution(low, row.expert_inputs, row.trials, row.offset) ==
+           expert.distribution(high, row.expert_inputs, row.trials, row.offset);
+  });
 }
 
 // Density and distribution function of the mixture at one response per row.
@@ -178,12 +184,14 @@ std::vector<Region> highest_density_regions(const MixtureModel& model, const Dat
     user_error("highest-density regions need one real or count response");
   const Index n = inputs.rows();
   std::vector<Region> regions(static_cast<std::size_t>(n));
+  if (n == 0) return regions;
+  const bool whole_numbers = is_count(model, inputs);
   parallel_for(static_cast<std::size_t>((n + kBlockRows - 1) / kBlockRows), threads, [&](std::size_t b) {
     const Index begin = static_cast<Index>(b) * kBlockRows, count = std::min(kBlockRows, n - begin);
     std::vector<Index> rows(static_cast<std::size_t>(count));
     std::iota(rows.begin(), rows.end(), begin);
     Region* out = regions.data() + begin;
-    if (is_count(model))
+    if (whole_numbers)
       counts(model, inputs.subset(rows), level, out);
     else
       continuous(model, inputs.subset(rows), level, out);

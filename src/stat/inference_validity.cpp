@@ -42,6 +42,15 @@ std::string free_name(int f, const ParameterMap& map, const std::vector<std::str
   return at < 0 ? "?" : stacked[static_cast<std::size_t>(at)];
 }
 
+// Whether the gate gives weight to its top_k best experts only. Specifications without such a setting are dense.
+template <class Spec>
+bool selects_experts(const Spec& spec) {
+  if constexpr (requires { spec.top_k; })
+    return spec.top_k > 0;
+  else
+    return false;
+}
+
 class Finder {
  public:
   explicit Finder(const ValidityInputs& inputs) : in_(inputs) {}
@@ -50,6 +59,7 @@ class Finder {
     not_at_maximum();
     noise_floor();
     separated_gate();
+    selecting_gate();
     bounds();
     flat_directions();
     same_experts();
@@ -150,6 +160,14 @@ class Finder {
             ? "the gate separates the data: its coefficients are what the ridge penalty makes of infinity, and an "
               "interval around them would only show the penalty. The other intervals are conditional on it."
             : "the gate separates the data: its coefficients run to infinity.",
+        of_gate());
+  }
+
+  void selecting_gate() {
+    if (!selects_experts(in_.result.model.gate.spec())) return;
+    add(ValidityProblem::gate_not_smooth,
+        "the gate selects experts, so the likelihood jumps where the selection changes and its curvature says little "
+        "about the gate's coefficients; the other numbers hold for the selection as it is.",
         of_gate());
   }
 

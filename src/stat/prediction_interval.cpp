@@ -17,17 +17,11 @@ using detail::IntervalScale;
 using Eigen::Index;
 constexpr Index kBlockRows = 512;
 
-IntervalScale mean_scale(ExpertKind kind) {
-  switch (kind) {
-    case ExpertKind::poisson:
-    case ExpertKind::gamma:
-      return IntervalScale::log;
-    case ExpertKind::bernoulli:
-    case ExpertKind::multinomial:
-      return IntervalScale::logit;
-    default:
-      return IntervalScale::identity;
-  }
+// Means without a noise level of their own are probabilities, or positive (counts, times, amounts).
+IntervalScale mean_scale(const Expert& expert) {
+  const ExpertKind kind = expert.spec().kind;
+  if (kind == ExpertKind::bernoulli || kind == ExpertKind::multinomial) return IntervalScale::logit;
+  return expert.has_sigma() || expert.responses() > 1 ? IntervalScale::identity : IntervalScale::log;
 }
 
 Data rows_of(const Data& data, Index begin, Index count) {
@@ -155,12 +149,12 @@ PredictionUncertainty prediction_uncertainty(const MixtureModel& model, const Ma
     scales.insert(scales.end(), static_cast<std::size_t>(count), scale);
   };
   // The mixture's own mean: the scale of its experts where they agree.
-  IntervalScale common = mean_scale(model.experts.front().spec().kind);
+  IntervalScale common = mean_scale(model.experts.front());
   for (const Expert& expert : model.experts)
-    if (mean_scale(expert.spec().kind) != common) common = IntervalScale::identity;
+    if (mean_scale(expert) != common) common = IntervalScale::identity;
   add(m, common);
   add(k, IntervalScale::logit);
-  for (const Expert& expert : model.experts) add(m, mean_scale(expert.spec().kind));
+  for (const Expert& expert : model.experts) add(m, mean_scale(expert));
   const UncertainValues all = Columns(delta, model, n, function, options).run(scales);
   PredictionUncertainty result{columns_of(all, 0, m), columns_of(all, m, k), {}};
   for (Index j = 0; j < k; ++j) result.experts.push_back(columns_of(all, m + k + j * m, m));

@@ -59,6 +59,30 @@ TEST_F(Predict, NumbersFitTogether) {
   EXPECT_NEAR(sum, json::parse(place_.read("run/summary.json"))["log_likelihood"], 1e-9);
 }
 
+TEST_F(Predict, IntervalsStandBesideWhatTheyAreOf) {
+  const std::string predict = "predict run new.csv --quantiles none --json --interval ";
+  const json confidence = json::parse(run(predict + "confidence --effects x1").out);
+  const json band = json::parse(run(predict + "band").out);
+  const json prediction = json::parse(run(predict + "prediction").out);
+  const json hdr = json::parse(run(predict + "hdr").out);
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (const std::string name : {"mean", "gate_1", "gate_2", "mean_1", "mean_2"}) {
+      EXPECT_LT(confidence[name + "_low"][t], confidence[name][t]) << name;
+      EXPECT_GT(confidence[name + "_high"][t], confidence[name][t]) << name;
+      EXPECT_LE(band[name + "_low"][t], confidence[name + "_low"][t]) << name;  // three rows at once
+    }
+    EXPECT_GT(confidence["effect_x1_se"][t], 0.0);
+    EXPECT_LT(prediction["prediction_low"][t], prediction["prediction_high"][t]);
+    EXPECT_LT(hdr["hdr_1_low"][t], hdr["hdr_1_high"][t]);
+  }
+  const Outcome refused =
+      run("fit data.csv --target y --experts-on x1,x2 --experts 2 --standard-errors none --out bare --quiet");
+  ASSERT_EQ(refused.code, 0) << refused.err;
+  const Outcome without = run("predict bare new.csv --interval confidence");
+  EXPECT_EQ(without.code, 2);
+  EXPECT_NE(without.err.find("--standard-errors"), std::string::npos) << without.err;
+}
+
 TEST_F(Predict, RowsWithoutResponseOrInputHoldNA) {
   place_.write("holes.csv", "y,x1,x2\n3,1,0\nNA,1,0\n");
   const json table = json::parse(run("predict run holes.csv --json").out);

@@ -16,7 +16,7 @@ namespace {
 
 using Eigen::Index;
 
-constexpr int kGateSteps = 25;       // Newton steps of the gate for decided memberships: to its optimum
+constexpr int kGateSteps = 8;        // Newton steps of the gate for decided memberships: to its optimum
 constexpr int kChain = 200;          // iterations of SEM (fewer when max-iterations is lower)
 constexpr double kSmallest = 1e-12;  // weight of the noise component that is left when no row is in it
 

@@ -51,7 +51,7 @@ RowDiagnosis diagnose_rows(const Data& data, const MixtureModel& model, const Fi
   }
   rows.entropy = -(r.array() * r.array().max(1e-300).log()).rowwise().sum();
   rows.tail = Vector::Constant(n, kUnknown);
-  if (model.experts.front().spec().kind != ExpertKind::multinomial) {
+  if (!has_class_response(model)) {
     rows.tail.setZero();
     for (const Expert& expert : model.experts)
       rows.tail = rows.tail.cwiseMax(expert_tail(expert, data, has_discrete_response(model)));

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "clearway/base/parallel.hpp"
+#include "clearway/stat/residuals.hpp"
 #include "local_likelihood.hpp"
 #include "optimise.hpp"
 #include "sampling_units.hpp"
@@ -15,7 +16,7 @@ using Eigen::Index;
 
 // The response the mean is compared with: class indicators for classes.
 Matrix response_of(const MixtureModel& model, const Data& data) {
-  if (model.experts.front().spec().kind != ExpertKind::multinomial) return data.response;
+  if (!has_class_response(model)) return data.response;
   Matrix indicator = Matrix::Zero(data.rows(), data.classes);
   for (Index t = 0; t < data.rows(); ++t) indicator(t, static_cast<Index>(data.response(t, 0))) = 1;
   return indicator;
@@ -59,7 +60,7 @@ Influence influence(const Data& data, const MixtureModel& model, const FitOption
   for (const Index i : local.active())
     if (jacobian.col(i).cwiseAbs().maxCoeff() > 1e-9 * largest) ++result.mean_parameters;
 
-  const bool classes = model.experts.front().spec().kind == ExpertKind::multinomial;
+  const bool classes = has_class_response(model);
   result.leverage = classes ? Vector::Constant(n, std::numeric_limits<double>::quiet_NaN())
                             : generalised_leverage(data, local, jacobian);
   const detail::SamplingUnits units(data.groups, n);  // a group is left out as a whole

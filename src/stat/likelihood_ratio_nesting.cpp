@@ -1,5 +1,6 @@
 // Which specification contains which, and where Wilks' theorem holds.
-#include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "clearway/stat/likelihood_ratio.hpp"
 
@@ -42,16 +43,32 @@ Step gate_step(const GateSpec& null, const GateSpec& alternative) {
   return {false, false, "The null's gate is no special case of the alternative's."};
 }
 
+// Kinds of experts by name: one line is all that a further pair needs.
+struct NestedKinds {
+  std::string_view null, alternative;
+  bool regular;  // the null lies inside the alternative, not on its boundary
+};
+constexpr std::array<NestedKinds, 9> kNestedKinds{{
+    {"constant", "linear", true},
+    {"constant", "student-t", false},
+    {"linear", "student-t", false},
+    {"constant", "heteroscedastic", true},
+    {"linear", "heteroscedastic", true},
+    {"poisson", "negative-binomial", false},
+    {"poisson", "zero-inflated-poisson", false},
+    {"exponential", "weibull", true},
+    {"exponential", "gamma", true},
+}};
+
 Step expert_step(const ExpertSpec& null, const ExpertSpec& alternative) {
   if (null.kind == alternative.kind) {
     if (null.variance == VarianceKind::shared && alternative.variance == VarianceKind::separate) return {true};
     if (null.covariance == CovarianceKind::diagonal && alternative.covariance == CovarianceKind::full) return {true};
     return {false, false, "The null's experts are no special case of the alternative's."};
   }
-  if (null.kind == ExpertKind::constant && alternative.kind == ExpertKind::linear) return {true};
-  if ((null.kind == ExpertKind::linear || null.kind == ExpertKind::constant) &&
-      alternative.kind == ExpertKind::student_t)
-    return {true, false, kBoundary};
+  for (const NestedKinds& pair : kNestedKinds)
+    if (enum_name(null.kind) == pair.null && enum_name(alternative.kind) == pair.alternative)
+      return {true, pair.regular, pair.regular ? "" : kBoundary};
   return {false, false, "The null's experts are no special case of the alternative's."};
 }
 

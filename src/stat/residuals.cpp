@@ -1,9 +1,11 @@
 #include "clearway/stat/residuals.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include "clearway/base/errors.hpp"
 
@@ -23,8 +25,14 @@ double normal_quantile(double probability) {
   return boost::math::quantile(boost::math::normal(), std::clamp(probability, 1e-300, kLargestProbability));
 }
 
-bool is_class(const MixtureModel& model) {
-  return model.experts.front().spec().kind == ExpertKind::multinomial;
+// Kinds by name: one word is all that a further kind needs here.
+constexpr std::array<std::string_view, 5> kCountKinds{"poisson", "bernoulli", "binomial", "negative-binomial",
+                                                      "zero-inflated-poisson"};
+constexpr std::array<std::string_view, 2> kClassKinds{"multinomial", "ordinal"};
+
+template <std::size_t N>
+bool listed(const std::array<std::string_view, N>& kinds, const MixtureModel& model) {
+  return std::find(kinds.begin(), kinds.end(), enum_name(model.experts.front().spec().kind)) != kinds.end();
 }
 
 // Marginal distribution function of every response of Gaussian experts: n x m.
@@ -66,16 +74,12 @@ double noise_low(const MixtureModel& model, const Data& data) {
 
 }  // namespace
 
+bool has_class_response(const MixtureModel& model) {
+  return listed(kClassKinds, model);
+}
+
 bool has_discrete_response(const MixtureModel& model) {
-  switch (model.experts.front().spec().kind) {
-    case ExpertKind::poisson:
-    case ExpertKind::bernoulli:
-    case ExpertKind::binomial:
-    case ExpertKind::multinomial:
-      return true;
-    default:
-      return false;
-  }
+  return listed(kCountKinds, model) || has_class_response(model);
 }
 
 Vector mixture_distribution(const MixtureModel& model, const Data& inputs, const ConstVectorRef& y, double low) {
@@ -98,7 +102,7 @@ QuantileResiduals quantile_residuals(const MixtureModel& model, const Data& data
     result.probability = vector_distribution(model, data);
   } else if (has_discrete_response(model)) {
     Vector below, upto;
-    if (is_class(model)) {
+    if (has_class_response(model)) {
       std::tie(below, upto) = class_distribution(model, data);
     } else {
       const Vector y = data.response.col(0);
@@ -153,7 +157,7 @@ NormalitySummary normality(const ConstVectorRef& sample) {
 
 std::vector<RootogramBar> rootogram(const MixtureModel& model, const Data& data, int most) {
   std::vector<RootogramBar> bars;
-  if (!has_discrete_response(model) || is_class(model)) return bars;
+  if (!has_discrete_response(model) || has_class_response(model)) return bars;
   const double largest = data.response.col(0).maxCoeff();
   const int last = static_cast<int>(std::min<double>(largest, most - 1));
   const Vector w = data.weights.size() ? Vector(data.weights) : Vector::Ones(data.rows());
@@ -174,7 +178,7 @@ std::vector<RootogramBar> rootogram(const MixtureModel& model, const Data& data,
 }
 
 double dispersion(const MixtureModel& model, const Data& data) {
-  if (data.response.cols() > 1 || is_class(model)) return kUnknown;
+  if (data.response.cols() > 1 || has_class_response(model)) return kUnknown;
   const Matrix gate = model.gate.log_weights(data.gate_inputs).array().exp();
   Vector mean = Vector::Zero(data.rows()), second = mean;
   for (int k = 0; k < model.expert_count(); ++k) {

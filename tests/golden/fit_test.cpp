@@ -65,6 +65,7 @@ TEST_F(Fit, JsonHasThePromisedKeysAndTheTruth) {
                                          "starts_polished",
                                          "total_weight",
                                          "tournament",
+                                         "trimmed_rows",
                                          "warnings"};
   EXPECT_EQ(keys_of(result), keys);
   EXPECT_EQ(keys_of(result["experts"][0]),

@@ -27,6 +27,8 @@ QuantileResiduals quantile_residuals(const MixtureModel& model, const Data& data
 Vector mixture_distribution(const MixtureModel& model, const Data& inputs, const ConstVectorRef& y,
                             double noise_low = 0);
 
+/// Whether the response is a class: the mean is then a probability per class.
+bool has_class_response(const MixtureModel& model);
 /// Whether the response takes whole numbers only (counts, classes).
 bool has_discrete_response(const MixtureModel& model);
 

@@ -36,7 +36,8 @@ double likelihood_slope(const std::vector<double>& log_likelihoods, const std::v
       if (run > 0) slopes.push_back((log_likelihoods[order[i]] - log_likelihoods[order[j]]) / run);
     }
   const double slope = detail::median(slopes);
-  return slope > 0 ? slope : kUnknown;
+  const bool straight = detail::quantile(slopes, 0.75) - detail::quantile(slopes, 0.25) <= slope;
+  return slope > 0 && straight ? slope : kUnknown;
 }
 
 }  // namespace clearway

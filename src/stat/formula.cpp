@@ -67,7 +67,7 @@ class Parser {
   [[noreturn]] void fail(std::string_view rule) const {
     const std::string found =
         at_ < text_.size() ? quoted_for_message(std::string(1, text_[at_])) : std::string("the end");
-    user_error("formula \"{}\", character {} ({}): {}", quoted_for_message(text_, 200), at_ + 1, found, rule);
+    user_error("formula {}, character {} ({}): {}", quoted_for_message(text_, 200), at_ + 1, found, rule);
   }
 
   void expect(char wanted, std::string_view rule) {

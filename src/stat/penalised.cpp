@@ -19,6 +19,7 @@ using detail::SlopeSupport;
 using Eigen::Index;
 
 constexpr int kMostRaises = 12;
+constexpr double kBetter = 1e-8;  // relative gain of the objective from which another local maximum counts as better
 
 double total_weight(const Data& data) {
   return data.weights.size() ? data.weights.sum() : static_cast<double>(data.rows());
@@ -189,19 +190,37 @@ std::vector<double> strengths_of(const Working& working, const PenaltyOptions& p
   return strengths;
 }
 
-/// The whole path, upward; each strength starts from the one below (before relaxing).
+/// The whole path. Upward, each strength from the one below and from the unpenalised solution; then downward, each from the
+/// one above: the penalised likelihood has local maxima, and the better solution is kept. At last what is left is refitted.
 std::vector<PenalisedPoint> climb_path(const Data& data, const Working& working, const PenaltyOptions& penalty,
-                                       const std::vector<double>& strengths, MixtureModel standard) {
-  std::vector<PenalisedPoint> points;
+                                       const std::vector<double>& strengths, const MixtureModel& unpenalised) {
+  struct Place {
+    MixtureModel model;
+    PenalisedPoint point;
+  };
   const SlopeSupport all;
-  for (const double strength : strengths) {
-    PenalisedPoint point = fit_point(data, working, penalty, strength, all, standard);
+  std::vector<Place> places(strengths.size());
+  const auto attempt = [&](std::size_t s, MixtureModel start) {
+    PenalisedPoint point = fit_point(data, working, penalty, strengths[s], all, start);
+    Place& place = places[s];
+    if (!place.model.experts.empty() &&
+        !(point.objective > place.point.objective + kBetter * std::abs(place.point.objective)))
+      return;
+    place = {std::move(start), std::move(point)};
+  };
+  for (std::size_t s = 0; s < strengths.size(); ++s) {
+    attempt(s, unpenalised);
+    if (s > 0) attempt(s, places[s - 1].model);
+  }
+  for (std::size_t s = strengths.size() - 1; s-- > 0;) attempt(s, places[s + 1].model);
+  std::vector<PenalisedPoint> points;
+  for (Place& place : places) {
+    PenalisedPoint point = std::move(place.point);
     if (penalty.relax) {
-      const SlopeSupport kept = support_of(standard);
-      MixtureModel refitted = standard;
-      PenalisedPoint relaxed = fit_point(data, working, penalty, 0.0, kept, refitted);
+      const SlopeSupport kept = support_of(place.model);
+      PenalisedPoint relaxed = fit_point(data, working, penalty, 0.0, kept, place.model);
       if (relaxed.converged || relaxed.log_likelihood >= point.log_likelihood) {
-        relaxed.strength = strength;
+        relaxed.strength = point.strength;
         relaxed.objective = point.objective;
         relaxed.converged = point.converged && relaxed.converged;
         relaxed.iterations += point.iterations;

@@ -59,6 +59,7 @@ class Selector {
     result_.rows = families.front().data->rows();
     for (std::size_t f = 0; f < families.size(); ++f)
       for (const int k : numbers_) {
+        if (k == 1 && same_expert_before(f)) continue;  // with one expert all gates are the same model
         Candidate candidate;
         candidate.family = f;
         candidate.experts = k;
@@ -85,6 +86,12 @@ class Selector {
   static double work(std::size_t families, std::size_t numbers, const SelectionOptions& options) {
     const auto candidates = static_cast<double>(families * numbers);
     return candidates * (1 + (options.warm_starts ? 0.5 : 0.0) + 0.2 * options.folds);
+  }
+
+  bool same_expert_before(std::size_t family) const {
+    for (std::size_t f = 0; f < family; ++f)
+      if (result_.families[f].expert.kind == result_.families[family].expert.kind) return true;
+    return false;
   }
 
   void check() const {
@@ -285,7 +292,9 @@ class Selector {
     }
   }
 
+  // Within one family only: the slope is that of models that are nested in each other.
   void slope_heuristics() {
+    if (result_.families.size() > 1) return;
     std::vector<double> likelihoods, sizes;
     for (const Candidate& candidate : result_.candidates) {
       if (!candidate.excluded.empty()) continue;

@@ -30,7 +30,8 @@ struct InformationCriteria {
 InformationCriteria information_criteria(double log_likelihood, double degrees_of_freedom, double rows, double entropy);
 
 /// Slope of the log-likelihood in df over the larger half of the models (at least 4 points): the median of the slopes
-/// between all pairs (Theil 1950, Sen 1968). NaN for fewer than 6 models or a slope that is not positive.
+/// between all pairs (Theil 1950, Sen 1968). NaN for fewer than 6 models, a slope that is not positive, or
+/// slopes whose quartiles lie further apart than their median: then the line is not straight yet.
 double likelihood_slope(const std::vector<double>& log_likelihoods, const std::vector<double>& degrees_of_freedom);
 
 }  // namespace clearway

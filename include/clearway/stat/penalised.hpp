@@ -9,8 +9,8 @@
 // (Friedman, Hastie and Tibshirani 2010), halved until the penalised objective does not fall: the penalised likelihood
 // is monotone.
 //
-// The path goes upward from the unpenalised fit: the memberships of a good solution are kept while slopes leave one by
-// one. Degrees of freedom are the parameters that are not zero.
+// The path goes upward from the unpenalised fit, so that the memberships of a good solution are kept while slopes leave
+// one by one, and downward again; of several local maxima the best is kept. Degrees of freedom are the parameters that are not zero.
 #pragma once
 
 #include <optional>

@@ -39,6 +39,8 @@ constexpr const char* kTemperaturePaper = "Nguyen, Akbarian, Ho, ICML 2024, arXi
 constexpr const char* kQuadraticPaper = "Akbarian et al., 2024, arXiv 2410.11222";
 constexpr const char* kMultinomialPaper = "Nguyen et al., ICML 2024, arXiv 2310.14188";
 
+constexpr const char* kLeastSquaresPaper = "Nguyen, Ho, Rinaldo, ICML 2024, arXiv 2402.02952";
+
 constexpr const char* kSoftmaxTheory =
     "Softmax gate, linear experts: r, r/2, r, r/2 for gate slope, expert slope, intercept, variance; r = 4 for two "
     "fitted experts that share a true one, 6 for three, not known (at least 7) beyond.";
@@ -169,6 +171,31 @@ RateProblem multinomial(bool vanishing) {
   return problem;
 }
 
+RateProblem least_squares(bool linear) {
+  RateProblem problem;
+  problem.title = fmt::format("softmax gate, {} experts, least squares", linear ? "linear" : "sigmoid");
+  problem.paper = kLeastSquaresPaper;
+  problem.method = FitMethod::least_squares;
+  if (linear)
+    problem.truth =
+        mixture(GateSpec{}, ExpertSpec{}, 1, 0, {{{7.0, -15.5}, {3.5, 6.5}, 0.1}, {{0.0, 0.0}, {-4.5, 7.5}, 0.1}});
+  else
+    problem.truth = mixture(GateSpec{}, ExpertSpec{.kind = ExpertKind::sigmoid}, 1, 0,
+                            {{{7.0, -16.0}, {-2.0, 14.5}, 0.1}, {{0.0, 0.0}, {-5.5, 6.5}, 0.1}});
+  problem.truth.form = ModelForm::regression;
+  problem.exponents = strongly_identifiable_exponents();
+  problem.over_rates = !linear;
+  problem.theory =
+      linear ? "Linear experts are not strongly identifiable: whatever the power, shared experts can converge "
+               "slower (minimax); the loss is shown with exponent 2."
+             : kStrongTheory;
+  problem.remarks = {
+      "The slopes of the paper's own figures are not recoverable from what is public; its model and inputs are kept, "
+      "the "
+      "truth is ours, chosen for a large Fisher information."};
+  return problem;
+}
+
 struct Maker {
   const char* name;
   RateProblem (*make)();
@@ -181,6 +208,8 @@ constexpr std::array kMakers{
     Maker{"quadratic", +[] { return quadratic(true); }},
     Maker{"monomial", +[] { return quadratic(false); }},
     Maker{"multinomial", +[] { return multinomial(false); }},
+    Maker{"least-squares-sigmoid", +[] { return least_squares(false); }},
+    Maker{"least-squares-linear", +[] { return least_squares(true); }},
     Maker{"multinomial-vanishing", +[] { return multinomial(true); }},
 };
 

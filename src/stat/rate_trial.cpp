@@ -6,6 +6,7 @@
 #include "clearway/stat/simulate.hpp"
 #include "clearway/stat/study_rates.hpp"
 #include "em_engine.hpp"
+#include "levenberg_marquardt.hpp"
 #include "optimise.hpp"
 
 namespace clearway {
@@ -58,6 +59,7 @@ MixtureModel near_truth(const RateProblem& problem, int fitted, std::int64_t row
     parameter += size * std::max(1.0, std::abs(parameter)) * stream.normal();
   };
   MixtureModel start;
+  start.form = truth.form;
   start.gate = Gate(truth.gate.spec(), truth.gate.inputs(), fitted);
   for (int i = 0; i < fitted; ++i) {
     const int j = original[static_cast<std::size_t>(i)];
@@ -87,7 +89,21 @@ constexpr int kClimbIterations = 500;
 constexpr double kClimbTolerance = 1e-7;  // mean scores have standard errors from 1e-3 up at these sizes
 constexpr double kNoiseFloor = 1e-3;      // as FitOptions::sigma_floor
 
+Fitted climb_least_squares(const Data& data, const MixtureModel& start) {
+  const detail::Scaling scaling(data, start);
+  MixtureModel model = scaling.to_standard(start);
+  const detail::LeastSquaresProblem problem(data, scaling, model, 1);
+  detail::LeastSquaresSettings settings;
+  settings.max_iterations = kClimbIterations;
+  settings.tolerance = kClimbTolerance;
+  const detail::LeastSquaresOutcome outcome = detail::minimise(problem, model, settings);
+  return {scaling.to_raw(model), outcome.converged, outcome.reason, outcome.iterations,
+          outcome.sum_of_squares * scaling.response_scale.cwiseAbs2().sum()};
+}
+
 Fitted climb(const Data& data, const MixtureModel& start) {
+  if (start.form == ModelForm::regression) return climb_least_squares(data, start);
+
   const detail::Scaling scaling(data, start);
   MixtureModel model = scaling.to_standard(start);
   detail::EngineSettings settings;

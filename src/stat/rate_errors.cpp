@@ -47,7 +47,7 @@ void make_density_grid(const RateProblem& problem, Data& points, Vector& quadrat
     responses = Vector::LinSpaced(first.classes(), 0, first.classes() - 1);
   } else if (first.spec().kind == ExpertKind::bernoulli) {
     responses = Vector{{0.0, 1.0}};
-  } else if (first.has_sigma() && problem.method == FitMethod::em) {
+  } else if (first.has_sigma() && problem.truth.form == ModelForm::mixture) {
     double low = std::numeric_limits<double>::infinity(), high = -low;
     for (const Expert& expert : problem.truth.experts) {
       const Matrix mean = expert.mean(inputs, Vector(), Vector());
@@ -111,7 +111,7 @@ void RateErrors::measure_functions(const MixtureModel& fitted, RateTrial& trial)
 void RateErrors::measure_parameters(const MixtureModel& fitted, RateTrial& trial) const {
   MixingMeasure ours = mixing_measure(fitted);
   MixingMeasure theirs = mixing_measure(problem_->truth);
-  if (problem_->method != FitMethod::em) {  // least squares: the noise is no parameter
+  if (problem_->truth.form == ModelForm::regression) {  // the noise is no parameter
     ours.variances.resize(0);
     theirs.variances.resize(0);
   }

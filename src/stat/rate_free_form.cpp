@@ -53,11 +53,12 @@ bool well_separated(const MixtureModel& truth, const Data& check, double noise) 
 }
 
 void add_theory(RateProblem& problem, GateKind gate, ExpertKind expert) {
-  const bool least_squares = problem.method != FitMethod::em;
+  const bool least_squares = problem.method == FitMethod::least_squares;
   problem.exponents = strongly_identifiable_exponents();
   switch (expert) {
     case ExpertKind::sigmoid:
     case ExpertKind::tanh:
+      if (gate != GateKind::softmax) break;
       problem.theory = "Strongly identifiable experts: 2 for every parameter of a shared expert.";
       return;
     case ExpertKind::linear:
@@ -105,6 +106,8 @@ RateProblem free_problem(const RateStudyOptions& options) {
   RateProblem problem;
   problem.name = "free";
   problem.method = options.method.empty() ? FitMethod::em : enum_value<FitMethod>("method", options.method);
+  if (problem.method != FitMethod::em && problem.method != FitMethod::least_squares)
+    user_error("method of a study of rates must be em or least-squares, not {}", enum_name(problem.method));
   problem.title = fmt::format("{} gate, {} experts, {}", enum_name(gate), enum_name(expert), enum_name(problem.method));
   problem.low = -1;
   if (gate == GateKind::laplace) problem.inputs = RateInputs::levelled;
@@ -119,6 +122,7 @@ RateProblem free_problem(const RateStudyOptions& options) {
           "less noise or another seed",
           experts, enum_name(expert), enum_name(gate), noise);
     problem.truth = draw_truth(GateSpec{.kind = gate}, ExpertSpec{.kind = expert}, dim, experts, noise, stream);
+    if (problem.method == FitMethod::least_squares) problem.truth.form = ModelForm::regression;
     check.gate_inputs = check.expert_inputs.leftCols(problem.truth.gate.inputs());
   } while (!well_separated(problem.truth, check, noise));
   problem.fitted_gate = problem.truth.gate.spec();

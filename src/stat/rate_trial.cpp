@@ -6,6 +6,7 @@
 #include "clearway/stat/simulate.hpp"
 #include "clearway/stat/study_rates.hpp"
 #include "em_engine.hpp"
+#include "levenberg_marquardt.hpp"
 #include "optimise.hpp"
 
 namespace clearway {
@@ -58,6 +59,7 @@ MixtureModel near_truth(const RateProblem& problem, int fitted, std::int64_t row
     parameter += size * std::max(1.0, std::abs(parameter)) * stream.normal();
   };
   MixtureModel start;
+  start.form = truth.form;
   start.gate = Gate(truth.gate.spec(), truth.gate.inputs(), fitted);
   for (int i = 0; i < fitted; ++i) {
     const int j = original[static_cast<std::size_t>(i)];
@@ -82,15 +84,35 @@ struct Fitted {
   double objective = std::numeric_limits<double>::quiet_NaN();
 };
 
-constexpr double kNoiseFloor = 1e-3;  // as FitOptions::sigma_floor
+constexpr int kTournamentIterations = 50;  // near enough to an optimum to know which one it is
+constexpr int kClimbIterations = 500;
+constexpr double kClimbTolerance = 1e-7;  // mean scores have standard errors from 1e-3 up at these sizes
+constexpr double kNoiseFloor = 1e-3;      // as FitOptions::sigma_floor
+
+Fitted climb_least_squares(const Data& data, const MixtureModel& start) {
+  const detail::Scaling scaling(data, start);
+  MixtureModel model = scaling.to_standard(start);
+  const detail::LeastSquaresProblem problem(data, scaling, model, 1);
+  detail::LeastSquaresSettings settings;
+  settings.max_iterations = kClimbIterations;
+  settings.tolerance = kClimbTolerance;
+  const detail::LeastSquaresOutcome outcome = detail::minimise(problem, model, settings);
+  return {scaling.to_raw(model), outcome.converged, outcome.reason, outcome.iterations,
+          outcome.sum_of_squares * scaling.response_scale.cwiseAbs2().sum()};
+}
 
 Fitted climb(const Data& data, const MixtureModel& start) {
+  if (start.form == ModelForm::regression) return climb_least_squares(data, start);
+
   const detail::Scaling scaling(data, start);
   MixtureModel model = scaling.to_standard(start);
   detail::EngineSettings settings;
   settings.sigma_floor = kNoiseFloor * scaling.response_deviation.cwiseQuotient(scaling.response_scale).minCoeff();
   const auto engine = detail::make_engine(data, scaling, model, settings);
-  const detail::OptimiseOutcome outcome = detail::optimise(*engine, model, detail::OptimiseSettings{});
+  detail::OptimiseSettings optimise_settings;
+  optimise_settings.max_iterations = kClimbIterations;
+  optimise_settings.tolerance = kClimbTolerance;
+  const detail::OptimiseOutcome outcome = detail::optimise(*engine, model, optimise_settings);
   return {scaling.to_raw(model), outcome.converged, outcome.reason, outcome.iterations,
           outcome.objective + scaling.log_jacobian() * static_cast<double>(data.rows())};
 }
@@ -105,18 +127,17 @@ FitOptions fit_options_of(const RateProblem& problem, int fitted, RandomStream& 
   fit_options.starts = options.starts;
   fit_options.sigma_floor = kNoiseFloor;
   fit_options.seed = static_cast<std::int64_t>(stream.index(std::uint64_t{1} << 40U));
+  fit_options.max_iterations = kTournamentIterations;
+  fit_options.newton = false;
   fit_options.threads = 1;
   return fit_options;
 }
 
-// The tournament of fit() on a random sample of the rows where there are many, then one climb with all of them.
+// The tournament of fit(), cut short and on a random sample of the rows where there are many, then one climb to
+// convergence with all of them.
 Fitted fit_from_data(const Data& data, const FitOptions& fit_options, RandomStream& stream, int start_rows) {
   const auto rows = static_cast<std::size_t>(data.rows());
   const auto sample_rows = std::min(rows, static_cast<std::size_t>(start_rows));
-  if (sample_rows == rows) {
-    const FitResult result = fit(data, fit_options);
-    return {result.model, result.converged, result.reason, result.iterations, result.log_likelihood};
-  }
   std::vector<Index> sample;
   for (const std::size_t row : stream.sample_without_replacement(rows, sample_rows))
     sample.push_back(static_cast<Index>(row));

@@ -115,6 +115,8 @@ TEST(RateTheory, FollowsTheTableOfExponents) {
   EXPECT_EQ(exponents("softmax-tanh", 3), std::vector<double>(4, -1.0 / 4));
   EXPECT_EQ(exponents("softmax-tanh", 7), std::vector<double>(4, -1.0 / 4));
   EXPECT_EQ(exponents("multinomial-vanishing", 3), none);
+  EXPECT_EQ(exponents("least-squares-sigmoid", 3), (std::vector<double>(4, -1.0 / 4)));
+  EXPECT_EQ(exponents("least-squares-linear", 3), none) << "slower than every power";
 
   const RateProblem softmax = rate_problem(preset("softmax-gauss"));
   EXPECT_EQ(theoretical_exponent(softmax, 2, RateQuantity::loss), -0.5);
@@ -271,6 +273,24 @@ TEST(RateStudy, FindsTheTruthFromTheData) {
   EXPECT_NEAR(from_data.objective, from_truth.objective, 1e-6 * std::abs(from_truth.objective));
   EXPECT_LT(from_data.error(RateQuantity::loss), 0.72);
   EXPECT_EQ(from_data.cells, "1+1");
+}
+
+// From the data and from near the truth the same least sum of squares; it is about n sigma^2 = 10 (its deviation is
+// sigma^2 sqrt(2 n) = 0.45 here), and below that of the truth.
+TEST(RateStudy, FitsRegressionFunctionsByLeastSquares) {
+  RateStudyOptions options = preset("least-squares-linear");
+  options.starts = 4;
+  const RateProblem problem = rate_problem(options);
+  const RateErrors errors(problem);
+  const RateTrial from_data = run_rate_trial(problem, errors, 2, 1000, 0, options);
+  options.start = RateStart::truth;
+  const RateTrial from_truth = run_rate_trial(problem, errors, 2, 1000, 0, options);
+  EXPECT_NEAR(from_data.objective, from_truth.objective, 1e-6 * from_truth.objective);
+  EXPECT_NEAR(from_truth.objective, 10, 4 * 0.45);
+  const Data data = rate_data(problem, 1000, 0, options.seed);
+  EXPECT_LT(from_truth.objective, (data.response - problem.truth.mean(data)).squaredNorm());
+  EXPECT_LT(from_data.error(RateQuantity::regression),
+            0.1 * std::sqrt(6.0 / 1000) * 3);  // sigma sqrt(p / n), three of it
 }
 
 TEST(RateStudy, OptionsThatDoNotFitAreNamed) {

@@ -80,6 +80,15 @@ def growth(rows):
     return lines
 
 
+def stream(rows):
+    lines = ["| rows | memory MB | in memory MB | CPU s | CPU ratio | log-likelihood short of the fit in memory |",
+             "|---|---|---|---|---|---|"]
+    for row in rows:
+        lines.append(f"| {row['rows']} | {row['rss']:.0f} | {row['rss_whole']:.0f} | {row['cpu']:.2f} "
+                     f"| {row['cpu_ratio']:.1f} | {row['gap']:.2g} |")
+    return lines
+
+
 def main():
     folder = sys.argv[1]
     out = ["# Benchmarks", "",
@@ -88,6 +97,7 @@ def main():
            f"R {package('base')}, flexmix {package('flexmix')}, mixtools {package('mixtools')}. One thread for "
            "everybody. The machine is shared: CPU seconds can be relied on, wall clock shows what else was going on."]
     ratios, fits, scale = load(folder, "ratios"), load(folder, "peers"), load(folder, "scale")
+    streams = load(folder, "stream")
     if fits:
         out += ["", "## The same tables in R", "",
                 "Clearway: the whole command, from reading the file to the summary, with all its starts. The packages: "
@@ -100,6 +110,10 @@ def main():
         out += ["", "## How a fit grows", "",
                 "`clearway fit` on the scenario `gauss` with default settings, whole command.", ""]
         out += growth(scale)
+    if streams:
+        out += ["", "## Tables beyond memory", "",
+                "`clearway fit --stream --chunk-rows 1000` beside the fit in memory on the same tables (K=4, d=10).", ""]
+        out += stream(streams)
     if ratios:
         out += ["", "## Kernels", "",
                 "CPU time against the plain way on the same data, measured in turns in one run. The matrix forms of "

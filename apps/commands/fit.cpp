@@ -96,7 +96,7 @@ class FitCommand final : public Command {
     if (!output_.out.empty()) folder.emplace(output_.out, output_.force);
     const auto progress = context.console.progress();
     progress(0.0, "reading");
-    const Design design = make_design(read_csv(path_, csv_), columns_, fit_.expert.kind, fit_.gate.kind);
+    const Design design = make_design(read_csv(path_, csv_), columns_, fit_.distinct_kinds(), fit_.gate.kind);
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitResult result = clearway::fit(design.data, fit_, nullptr, progress);

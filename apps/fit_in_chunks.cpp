@@ -41,7 +41,7 @@ ChunkedFit fit_in_chunks(ChunkedProblem problem, const ProgressCallback& progres
     all_rows += table.rows;
     if (!fitting) {
       problem.formula.apply(table, problem.columns);
-      design = make_design(std::move(table), problem.columns, problem.fit.expert.kind, problem.fit.gate.kind);
+      design = make_design(std::move(table), problem.columns, problem.fit.distinct_kinds(), problem.fit.gate.kind);
       problem.fit.constraints = problem.constraints(design);
       fitting.emplace(design.data, problem.fit, problem.stream, progress);
       dropped = design.dropped.size();

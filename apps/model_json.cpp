@@ -23,6 +23,11 @@ Json term_to_json(const Term& term) {
     Json json{{"column", factor.column}, {"transform", std::string(enum_name(factor.transform))}};
     if (factor.transform == Transform::power) json["power"] = factor.power;
     if (factor.transform == Transform::category) json["levels"] = factor.levels;
+    if (factor.is_basis()) {
+      json["columns"] = factor.power;
+      json["constants"] =
+          json_numbers(factor.constants.data(), factor.constants.size(), "constants of " + factor.column);
+    }
     factors.push_back(std::move(json));
   }
   return factors;
@@ -47,6 +52,10 @@ Json recipe_to_json(const DesignRecipe& recipe) {
             {"labels", recipe.labels},
             {"label_levels", recipe.label_levels}};
   // Younger keys are there only where they say something: files without them stay as they were.
+  if (!recipe.more_experts.empty()) {
+    json["more_experts"] = Json::array();
+    for (const ExpertKind kind : recipe.more_experts) json["more_experts"].push_back(std::string(enum_name(kind)));
+  }
   if (!recipe.event.empty()) json["event"] = recipe.event;
   if (recipe.censored_below) json["censored_below"] = json_number(*recipe.censored_below, "design.censored_below");
   if (recipe.censored_above) json["censored_above"] = json_number(*recipe.censored_above, "design.censored_above");
@@ -94,6 +103,10 @@ Json inference_to_json(const SavedInference& inference) {
               {"covariance", json_numbers(triangle.data(), triangle.size(), "inference.covariance")}};
 }
 
+bool contains(const std::vector<ExpertKind>& kinds, ExpertKind kind) {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
 /// Shapes that the recipe implies.
 struct Shapes {
   int expert_inputs = 0;
@@ -119,7 +132,7 @@ void require_fit(const MixtureModel& model, const DesignRecipe& recipe) {
   if (model.gate.inputs() != shapes.gate_inputs)
     user_error("the gate has {} inputs, the recipe {}", model.gate.inputs(), shapes.gate_inputs);
   for (const Expert& expert : model.experts)
-    if (expert.spec().kind != recipe.expert || expert.inputs() != shapes.expert_inputs ||
+    if (!contains(recipe.kinds(), expert.spec().kind) || expert.inputs() != shapes.expert_inputs ||
         expert.responses() != shapes.responses || expert.classes() != shapes.classes)
       user_error("the experts ({}, {} inputs, {} responses, {} classes) do not fit the recipe ({}, {}, {}, {})",
                  enum_name(expert.spec().kind), expert.inputs(), expert.responses(), expert.classes(),
@@ -141,6 +154,11 @@ Factor factor_from_json(JsonObject json) {
     std::sort(sorted.begin(), sorted.end());
     if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
       user_error("{} holds a level twice", json.where("levels"));
+  }
+  if (factor.is_basis()) {
+    factor.power = static_cast<int>(json.integer("columns", factor.transform == Transform::b_spline ? 3 : 1, 50));
+    factor.constants = json.numbers("constants", basis_constant_count(factor));
+    check_basis(factor, json.where("constants"));
   }
   json.finish();
   return factor;
@@ -188,6 +206,10 @@ DesignRecipe recipe_from_json(JsonObject json) {
   if (json.has("id")) recipe.id = json.text("id");  // these came later than the first models
   if (json.has("labels")) recipe.labels = json.text("labels");
   if (json.has("label_levels")) recipe.label_levels = json.texts("label_levels");
+  if (json.has("more_experts"))
+    for (const std::string& name : json.texts("more_experts"))
+      recipe.more_experts.push_back(enum_value<ExpertKind>(json.where("more_experts"), name));
+  check_mixture(recipe.kinds());
   if (json.has("event")) recipe.event = json.text("event");
   if (json.has("censored_below")) recipe.censored_below = json.number("censored_below");
   if (json.has("censored_above")) recipe.censored_above = json.number("censored_above");
@@ -244,11 +266,12 @@ Gate gate_from_json(JsonObject json, int inputs, int experts) {
   return gate;
 }
 
-Expert expert_from_json(JsonObject json, ExpertKind kind, const Shapes& shapes) {
+Expert expert_from_json(JsonObject json, const std::vector<ExpertKind>& kinds, const Shapes& shapes) {
   ExpertSpec spec;
   spec.kind = json.choice<ExpertKind>("kind");
-  if (spec.kind != kind)
-    user_error("{} must be that of the design ({}), not {}", json.where("kind"), enum_name(kind), enum_name(spec.kind));
+  if (!contains(kinds, spec.kind))
+    user_error("{} must be that of the design ({}), not {}", json.where("kind"), enum_name(kinds.front()),
+               enum_name(spec.kind));
   spec.degree = static_cast<int>(json.integer("degree", 1, 9));
   spec.leak = json.number("leak");
   if (spec.leak < 0.0 || spec.leak > 1.0) user_error("{} must lie in [0, 1], not {}", json.where("leak"), spec.leak);
@@ -389,7 +412,7 @@ SavedModel model_from_json(const Json& document, const std::string& source) {
     user_error("{} must hold 1 to 1000 experts, not {}", json.where("experts"), experts.size());
   saved.model.gate = gate_from_json(json.object("gate"), shapes.gate_inputs, static_cast<int>(experts.size()));
   for (auto& expert : experts)
-    saved.model.experts.push_back(expert_from_json(std::move(expert), saved.recipe.expert, shapes));
+    saved.model.experts.push_back(expert_from_json(std::move(expert), saved.recipe.kinds(), shapes));
   read_noise(json, saved.model);
   if (json.has("constraints")) read_constraints(json.object("constraints"), saved.model);
   saved.inference = read_inference(json, saved.model);

@@ -59,12 +59,28 @@ bool to_value<bool>(std::string_view option, std::string_view text) {
   user_error("{} must be true or false, not {}", option, quoted_for_message(text));
 }
 
-/// "a, b,c" as {"a", "b", "c"}; empty text is an empty list, an empty element is a mistake.
+template <class T>
+std::string joined(const std::vector<T>& values) {
+  return fmt::format("{}", fmt::join(values, ","));
+}
+
+/// Where the element of a list that begins at `begin` ends: at a comma outside of parentheses, or at the end.
+std::size_t end_of_element(std::string_view text, std::size_t begin) {
+  int depth = 0;
+  for (std::size_t i = begin; i < text.size(); ++i) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    if (text[i] == ',' && depth <= 0) return i;
+  }
+  return text.size();
+}
+
+}  // namespace
+
 std::vector<std::string_view> split_list(std::string_view option, std::string_view text) {
   std::vector<std::string_view> parts;
   if (text.empty()) return parts;
   for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t comma = std::min(text.find(',', begin), text.size());
+    const std::size_t comma = end_of_element(text, begin);
     std::string_view part = text.substr(begin, comma - begin);
     while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
     while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
@@ -74,13 +90,6 @@ std::vector<std::string_view> split_list(std::string_view option, std::string_vi
   }
   return parts;
 }
-
-template <class T>
-std::string joined(const std::vector<T>& values) {
-  return fmt::format("{}", fmt::join(values, ","));
-}
-
-}  // namespace
 
 bool Option::is_list() const {
   const OptionTarget& target = targets.front();
@@ -136,16 +145,15 @@ void Option::check() const {
 }
 
 std::string Option::text() const {
-  return std::visit(
-      Overloaded{[](const bool* p) { return std::string(*p ? "true" : "false"); },
-                 [](const std::string* p) { return *p; }, [](const EnumField& f) { return std::string(f.get()); },
-                 []<class T>(const std::vector<T>* p) { return joined(*p); },
-                 [](const auto* p) { return fmt::format("{}", *p); }},
-      targets.front());
+  return std::visit(Overloaded{[](const bool* p) { return std::string(*p ? "true" : "false"); },
+                               [](const std::string* p) { return *p; }, [](const EnumField& f) { return f.get(); },
+                               []<class T>(const std::vector<T>* p) { return joined(*p); },
+                               [](const auto* p) { return fmt::format("{}", *p); }},
+                    targets.front());
 }
 
 nlohmann::ordered_json Option::json() const {
-  return std::visit(Overloaded{[](const EnumField& f) { return nlohmann::ordered_json(std::string(f.get())); },
+  return std::visit(Overloaded{[](const EnumField& f) { return nlohmann::ordered_json(f.get()); },
                                [](const auto* p) { return nlohmann::ordered_json(*p); }},
                     targets.front());
 }

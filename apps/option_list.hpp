@@ -26,8 +26,18 @@ namespace clearway::cli {
 /// An enum field with its type erased.
 struct EnumField {
   std::function<void(std::string_view name)> set;
-  std::function<std::string_view()> get;
+  std::function<std::string()> get;
 };
+
+/// A list of words that each are the name of an enum value.
+template <class T>
+inline constexpr bool kIsEnumList = false;
+template <NamedEnum E>
+inline constexpr bool kIsEnumList<std::vector<E>> = true;
+
+/// "a, b,c" as {"a", "b", "c"}; commas inside parentheses do not separate. Empty text is an empty list, an empty element a
+/// mistake of the user.
+std::vector<std::string_view> split_list(std::string_view option, std::string_view text);
 
 /// Where an option's value lives.
 using OptionTarget = std::variant<bool*, int*, std::int64_t*, double*, std::string*, std::vector<int>*,
@@ -78,15 +88,30 @@ class OptionList {
     Options::visit(options, [this](std::string_view name, auto& field, const OptionInfo& info) {
       using Field = std::remove_cvref_t<decltype(field)>;
       if constexpr (NamedEnum<Field>) {
-        std::vector<Choice> choices;
-        for (const auto& entry : std::span<const EnumName<Field>>(enum_names(Field{})))
-          choices.push_back({std::string(entry.name), std::string(entry.help)});
         Field* target = &field;
         const std::string option(name);
         add_target(name,
                    EnumField{[target, option](std::string_view text) { *target = enum_value<Field>(option, text); },
-                             [target] { return enum_name(*target); }},
-                   info, std::move(choices));
+                             [target] { return std::string(enum_name(*target)); }},
+                   info, choices_of<Field>());
+      } else if constexpr (kIsEnumList<Field>) {
+        using Value = typename Field::value_type;
+        Field* target = &field;
+        Options* owner = &options;
+        const std::string option(name);
+        const auto set = [target, owner, option](std::string_view text) {
+          Field values;
+          for (const std::string_view part : split_list(option, text))
+            values.push_back(enum_value<Value>(option, part));
+          *target = std::move(values);
+          if constexpr (requires { owner->settle(); }) owner->settle();
+        };
+        const auto get = [target] {
+          std::string text;
+          for (const Value value : *target) text += (text.empty() ? "" : ",") + std::string(enum_name(value));
+          return text;
+        };
+        add_target(name, EnumField{set, get}, info, choices_of<Value>());
       } else {
         add_target(name, &field, info, {});
       }
@@ -120,6 +145,13 @@ class OptionList {
   nlohmann::ordered_json json() const;
 
  private:
+  template <NamedEnum E>
+  static std::vector<Choice> choices_of() {
+    std::vector<Choice> choices;
+    for (const auto& entry : std::span<const EnumName<E>>(enum_names(E{})))
+      choices.push_back({std::string(entry.name), std::string(entry.help)});
+    return choices;
+  }
   void add_target(std::string_view name, OptionTarget target, const OptionInfo& info, std::vector<Choice> choices);
 
   std::string group_ = "Options";

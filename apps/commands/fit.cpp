@@ -153,7 +153,7 @@ class FitCommand final : public Command {
     Table table = read_csv(path_, csv_);
     formula_.apply(table, columns_);
     const std::vector<int> codes = clusters_of(table);
-    const Design design = make_design(std::move(table), chosen_columns(), fit_.expert.kind, fit_.gate.kind);
+    const Design design = make_design(std::move(table), chosen_columns(), fit_.distinct_kinds(), fit_.gate.kind);
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitOptions options = fit_;

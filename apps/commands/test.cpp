@@ -183,8 +183,8 @@ class TestCommand final : public Command {
     Table table = read_csv(first_, csv_);
     null.options = fit_;
     alternative.options = against_.apply(fit_);
-    null.design = make_design(table, columns_, null.options.expert.kind, null.options.gate.kind);
-    alternative.design = make_design(std::move(table), against_.apply(columns_), alternative.options.expert.kind,
+    null.design = make_design(table, columns_, null.options.distinct_kinds(), null.options.gate.kind);
+    alternative.design = make_design(std::move(table), against_.apply(columns_), alternative.options.distinct_kinds(),
                                      alternative.options.gate.kind);
   }
 
@@ -200,7 +200,7 @@ class TestCommand final : public Command {
       ColumnChoice columns = against_.apply(columns_of(run, first_));
       columns.missing = columns_.missing;
       alternative.design =
-          make_design(std::move(table), columns, alternative.options.expert.kind, alternative.options.gate.kind);
+          make_design(std::move(table), columns, alternative.options.distinct_kinds(), alternative.options.gate.kind);
     } else {
       DesignRecipe recipe = run.saved.recipe;
       recipe.expert = alternative.options.expert.kind;

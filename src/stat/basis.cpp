@@ -138,3 +138,32 @@ Matrix basis_columns(Transform transform, int columns, const std::vector<double>
 }
 
 }  // namespace clearway::detail
+
+namespace clearway {
+
+std::size_t basis_constant_count(const Factor& factor) {
+  const auto columns = static_cast<std::size_t>(factor.power);
+  switch (factor.transform) {
+    case Transform::polynomial:
+      return 2 * (columns + 1);
+    case Transform::natural_spline:
+      return columns + 1;
+    default:
+      return columns - 1;
+  }
+}
+
+void check_basis(const Factor& factor, std::string_view where) {
+  std::vector<double> knots = factor.constants;
+  if (factor.transform == Transform::polynomial) {
+    for (std::size_t i = knots.size() / 2; i < knots.size(); ++i)
+      if (!(knots[i] > 0)) user_error("{}: a norm must be above 0, not {}", where, knots[i]);
+    return;
+  }
+  if (factor.transform == Transform::b_spline) std::rotate(knots.begin() + 1, knots.begin() + 2, knots.end());
+  for (std::size_t i = 1; i < knots.size(); ++i)
+    if (!(knots[i] > knots[i - 1]))
+      user_error("{}: knots must increase, {} does not follow {}", where, knots[i], knots[i - 1]);
+}
+
+}  // namespace clearway

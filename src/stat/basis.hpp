@@ -19,9 +19,6 @@ namespace clearway::detail {
 /// Throws std::invalid_argument beginning with `what` when x has too few different values.
 std::vector<double> basis_constants(Transform transform, int columns, const Vector& x, std::string_view what);
 
-/// Number of constants of a basis.
-std::size_t basis_constant_count(Transform transform, int columns);
-
 /// The columns of the basis: x.size() x columns.
 Matrix basis_columns(Transform transform, int columns, const std::vector<double>& constants, const Vector& x);
 

@@ -22,6 +22,11 @@ double root_mean_square(const Matrix& difference) {
 
 void check_comparable(const MixtureModel& fitted, const MixtureModel& truth) {
   if (fitted.experts.empty() || truth.experts.empty()) user_error("both models must have at least 1 expert");
+  for (const MixtureModel* model : {&fitted, &truth})
+    for (const Expert& expert : model->experts)
+      if (expert.spec().kind != model->experts.front().spec().kind)
+        user_error("models can be compared when their experts are of one kind, not {} and {}",
+                   enum_name(model->experts.front().spec().kind), enum_name(expert.spec().kind));
   const Expert& a = fitted.experts.front();
   const Expert& b = truth.experts.front();
   if (a.inputs() != b.inputs())

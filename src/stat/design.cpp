@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "basis.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
 #include "design_checks.hpp"
@@ -180,6 +181,20 @@ void find_levels(const Table& table, const RowSelection& rows, std::string_view 
     }
 }
 
+/// Finds the constants of all bases.
+void find_bases(const Table& table, const RowSelection& rows, std::string_view option, std::vector<Term>& terms) {
+  for (Term& term : terms)
+    for (Factor& factor : term.factors) {
+      if (!factor.is_basis()) continue;
+      const auto& numbers = detail::numbers_of(table, table.column(factor.column));
+      Vector x(static_cast<Eigen::Index>(rows.size()));
+      for (std::size_t i = 0; i < rows.size(); ++i) x[static_cast<Eigen::Index>(i)] = numbers[rows[i]];
+      const std::string what =
+          fmt::format("{}: {}({},{})", option, enum_name(factor.transform), factor.column, factor.power);
+      factor.constants = detail::basis_constants(factor.transform, factor.power, x, what);
+    }
+}
+
 void refuse_too_many_columns(const std::vector<Term>& terms, std::string_view option) {
   std::size_t columns = 0;
   for (const Term& term : terms) {
@@ -285,6 +300,12 @@ void fill_labels(const Table& table, const RowSelection& rows, Design& design) {
 
 }  // namespace
 
+std::vector<ExpertKind> DesignRecipe::kinds() const {
+  std::vector<ExpertKind> all{expert};
+  all.insert(all.end(), more_experts.begin(), more_experts.end());
+  return all;
+}
+
 std::vector<std::string> DesignRecipe::expert_names() const {
   return names_of(expert_terms);
 }
@@ -308,9 +329,32 @@ std::vector<std::size_t> Design::kept_rows() const {
   return kept;
 }
 
+namespace {
+
+/// Densities and probabilities in one likelihood: said aloud.
+void note_measures(const DesignRecipe& recipe, Design& design) {
+  bool counts = false, densities = false;
+  for (const ExpertKind kind : recipe.kinds()) (is_count(kind) ? counts : densities) = true;
+  if (counts && densities)
+    design.notes.push_back(
+        "Some experts give whole numbers a probability, others a density; both are compared as they are, a density as "
+        "the "
+        "probability of an interval of length 1.");
+}
+
+}  // namespace
+
 Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, GateKind gate) {
-  check_choice(table, choice, expert);
-  const bool experts_use_inputs = expert != ExpertKind::constant;
+  return make_design(std::move(table), choice, std::vector<ExpertKind>{expert}, gate);
+}
+
+Design make_design(Table table, const ColumnChoice& choice, const std::vector<ExpertKind>& experts, GateKind gate) {
+  if (experts.empty()) user_error("a design needs at least one kind of expert");
+  check_mixture(experts);
+  for (const ExpertKind kind : experts) check_choice(table, choice, kind);
+  const ExpertKind expert = experts.front();
+  const bool experts_use_inputs =
+      std::any_of(experts.begin(), experts.end(), [](ExpertKind kind) { return kind != ExpertKind::constant; });
   const bool gate_uses_inputs = gate != GateKind::constant && gate != GateKind::equal;
   if (!experts_use_inputs && !choice.experts_on.empty() && !is_none(choice.experts_on))
     user_error("experts-on: constant experts use no inputs");
@@ -321,6 +365,7 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   DesignRecipe& recipe = design.recipe;
   design.table_rows = table.rows;
   recipe.expert = expert;
+  recipe.more_experts.assign(experts.begin() + 1, experts.end());
   recipe.target = choice.target;
   recipe.weights = choice.weights;
   recipe.trials = choice.trials;
@@ -341,6 +386,8 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   fill_labels(table, rows, design);
   find_levels(table, rows, "experts-on", recipe.expert_terms);
   find_levels(table, rows, "gate-on", recipe.gate_terms);
+  find_bases(table, rows, "experts-on", recipe.expert_terms);
+  find_bases(table, rows, "gate-on", recipe.gate_terms);
   refuse_too_many_columns(recipe.expert_terms, "experts-on");
   refuse_too_many_columns(recipe.gate_terms, "gate-on");
   refuse_repeated_names(recipe.expert_names(), "experts-on");
@@ -348,6 +395,7 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
 
   detail::fill_response(table, rows, false, recipe, design);
   detail::fill_event(table, rows, recipe, design);
+  note_measures(recipe, design);
   for (const auto& name : recipe.target) free_column(table, name);
   fill_inputs(table, rows, recipe, design);
 

@@ -118,13 +118,15 @@ void check_values(const Table& table, const Column& column, const RowSelection& 
     const std::size_t row = rows[static_cast<std::size_t>(i)];
     const double value = y[i];
     if (std::isnan(value)) continue;
-    const ResponseKind kind = response_kind(recipe.expert);
-    if (kind == ResponseKind::positive && !(value > 0.0))
-      refuse(table, column, row, recipe.expert, "a response above 0", value);
-    if (kind == ResponseKind::unit && !(value > 0.0 && value < 1.0))
-      refuse(table, column, row, recipe.expert, "a response between 0 and 1, both left out", value);
-    if (kind == ResponseKind::counts && (value < 0.0 || !is_whole(value)))
-      refuse(table, column, row, recipe.expert, "a whole number of at least 0", value);
+    for (const ExpertKind expert : recipe.kinds()) {
+      const ResponseKind kind = response_kind(expert);
+      if (kind == ResponseKind::positive && !(value > 0.0))
+        refuse(table, column, row, expert, "a response above 0", value);
+      if (kind == ResponseKind::unit && !(value > 0.0 && value < 1.0))
+        refuse(table, column, row, expert, "a response between 0 and 1, both left out", value);
+      if (kind == ResponseKind::counts && (value < 0.0 || !is_whole(value)))
+        refuse(table, column, row, expert, "a whole number of at least 0", value);
+    }
     if (recipe.expert == ExpertKind::binomial) {
       if (value < 0.0 || !is_whole(value))
         refuse(table, column, row, recipe.expert, "a whole number of successes of at least 0", value);

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "basis.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
 
@@ -23,6 +24,12 @@ std::vector<std::string> Factor::names() const {
       return {fmt::format("sqrt({})", column)};
     case Transform::category:
       break;
+    default: {
+      std::vector<std::string> names;
+      for (int i = 1; i <= power; ++i)
+        names.push_back(fmt::format("{}({},{}){}", enum_name(transform), column, power, i));
+      return names;
+    }
   }
   std::vector<std::string> names;
   for (std::size_t i = 1; i < levels.size(); ++i) names.push_back(fmt::format("{}[{}]", column, levels[i]));
@@ -108,6 +115,31 @@ std::string_view argument_of(std::string_view text, std::string_view function) {
   return trimmed(text.substr(1, text.size() - 2));
 }
 
+/// "ns(x,4)": a basis and its number of columns; a plain factor when the text is none.
+Factor parse_basis(std::string_view text, std::string_view option) {
+  constexpr int kMostColumns = 50;
+  Factor factor;
+  for (const Transform transform : {Transform::polynomial, Transform::natural_spline, Transform::b_spline}) {
+    const std::string_view inside = argument_of(text, enum_name(transform));
+    const std::size_t comma = inside.rfind(',');
+    if (inside.empty()) continue;
+    const int fewest = transform == Transform::b_spline ? 3 : 1;
+    const std::string_view count =
+        comma == std::string_view::npos ? std::string_view() : trimmed(inside.substr(comma + 1));
+    int columns = 0;
+    const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), columns);
+    if (count.empty() || error != std::errc{} || end != count.data() + count.size() || columns < fewest ||
+        columns > kMostColumns)
+      user_error("{}: '{}' needs a column and a number from {} to {}, as in {}(x,4)", option, text, fewest,
+                 kMostColumns, enum_name(transform));
+    factor.transform = transform;
+    factor.power = columns;
+    factor.column = std::string(trimmed(inside.substr(0, comma)));
+    return factor;
+  }
+  return factor;
+}
+
 Factor parse_factor(std::string_view text, const Table& table, const std::vector<std::string>& as_category,
                     std::string_view option) {
   if (const Column* column = find_column(table, text)) return plain_factor(table, *column, as_category);
@@ -119,6 +151,9 @@ Factor parse_factor(std::string_view text, const Table& table, const std::vector
   } else if (const auto sqrt = argument_of(text, "sqrt"); !sqrt.empty()) {
     factor.transform = Transform::sqrt;
     name = sqrt;
+  } else if (const auto basis = parse_basis(text, option); basis.is_basis()) {
+    factor = basis;
+    name = factor.column;
   } else if (const auto hat = text.rfind('^'); hat != std::string_view::npos) {
     name = trimmed(text.substr(0, hat));
     const std::string_view power = trimmed(text.substr(hat + 1));
@@ -131,7 +166,9 @@ Factor parse_factor(std::string_view text, const Table& table, const std::vector
   if (column == nullptr) {
     const auto names = column_names(table);
     user_error(
-        "{}: there is no column '{}'{}; the columns are {} (a term is a column x, x^2, x1*x2, log(x) or sqrt(x))",
+        "{}: there is no column '{}'{}; the columns are {} (a term is a column x, x^2, x1*x2, log(x), sqrt(x), "
+        "poly(x,3), ns(x,4) or "
+        "bs(x,5))",
         option, name, did_you_mean(name, names), short_list(names));
   }
   if (std::find(as_category.begin(), as_category.end(), name) != as_category.end())
@@ -227,7 +264,25 @@ std::vector<int> codes_of(const Table& table, const Column& column, const std::v
   return codes;
 }
 
+void TermFiller::multiply_basis(const Factor& factor, std::size_t number, Eigen::Ref<Vector> out) {
+  const Column& column = table_.column(factor.column);
+  const std::string key = factor.names().front();
+  auto found = bases_.find(key);
+  if (found == bases_.end()) {
+    const std::vector<double>& numbers = numbers_of(table_, column);
+    Vector x(static_cast<Eigen::Index>(rows_.size()));
+    for (std::size_t i = 0; i < rows_.size(); ++i) x[static_cast<Eigen::Index>(i)] = numbers[rows_[i]];
+    found = bases_.emplace(key, basis_columns(factor.transform, factor.power, factor.constants, x)).first;
+  }
+  const auto values = found->second.col(static_cast<Eigen::Index>(number));
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    if (const auto row = static_cast<Eigen::Index>(i); !std::isfinite(values[row]))
+      user_error("{}: the value becomes too large in the term '{}'", table_.place(rows_[i], column), key);
+  out.array() *= values.array();
+}
+
 void TermFiller::multiply(const Factor& factor, std::size_t level, Eigen::Ref<Vector> out) {
+  if (factor.is_basis()) return multiply_basis(factor, level, out);
   const Column& column = table_.column(factor.column);
   if (factor.transform == Transform::category) {
     auto found = codes_.find(factor.column);
@@ -257,8 +312,7 @@ void TermFiller::multiply(const Factor& factor, std::size_t level, Eigen::Ref<Ve
         value *= power;
         break;
       }
-      case Transform::identity:
-      case Transform::category:
+      default:
         value *= x;
     }
     if (!std::isfinite(value))

@@ -54,10 +54,12 @@ class TermFiller {
 
  private:
   void multiply(const Factor& factor, std::size_t level, Eigen::Ref<Vector> out);
+  void multiply_basis(const Factor& factor, std::size_t number, Eigen::Ref<Vector> out);
 
   const Table& table_;
   const RowSelection& rows_;
   std::map<std::string, std::vector<int>, std::less<>> codes_;
+  std::map<std::string, Matrix, std::less<>> bases_;
 };
 
 }  // namespace clearway::detail

@@ -13,7 +13,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLargestLogit = 30.0;
 
 bool shared_sigma(const MixtureModel& model) {
-  return model.experts.front().has_sigma() && model.experts.front().spec().variance == VarianceKind::shared;
+  return std::all_of(model.experts.begin(), model.experts.end(),
+                     [](const Expert& e) { return e.has_sigma() && e.spec().variance == VarianceKind::shared; });
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "clearway/stat/least_squares.hpp"
 #include "clearway/stat/spectral.hpp"
 #include "em_engine.hpp"
+#include "nesting.hpp"
 #include "optimise.hpp"
 #include "starts.hpp"
 #include "tournament.hpp"
@@ -35,9 +36,7 @@ class Fitter {
       : data_(data), options_(options), progress_(progress) {
     check();
     prototype_.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
-    prototype_.experts.assign(static_cast<std::size_t>(options.experts),
-                              Expert(options.expert, static_cast<int>(data.expert_inputs.cols()),
-                                     static_cast<int>(data.response.cols()), data.classes));
+    prototype_.experts = blank_experts();
     prototype_.constraints = options.constraints;
     check_constraints();
     scaling_ = Scaling(data, prototype_);
@@ -74,25 +73,24 @@ class Fitter {
  private:
   void check() const {
     check_options(options_);
-    data_.check(options_.expert.kind);
+    (void)options_.expert_specs();  // as many kinds as experts
+    const std::vector<ExpertKind> kinds = options_.distinct_kinds();
+    check_mixture(kinds);
+    for (const ExpertKind kind : kinds) data_.check(kind);
     const Index n = data_.rows();
     if (options_.experts > n)
       user_error("experts must be at most the number of rows: {} experts for {} rows", options_.experts, n);
-    if (options_.expert.variance == VarianceKind::shared && !Expert(options_.expert, 0, 1, 2).has_sigma())
-      user_error("variance 'shared' needs experts with a noise level, not {}", enum_name(options_.expert.kind));
-    if (options_.expert.variance == VarianceKind::shared &&
-        (!has_gaussian_residuals(options_.expert.kind) || data_.response.cols() > 1))
-      user_error("variance 'shared' is for Gaussian experts of one response, not for {}",
-                 data_.response.cols() > 1 ? "a vector response" : enum_name(options_.expert.kind));
-    if (options_.expert.link != LinkKind::log && !has_link(options_.expert.kind))
-      user_error("link is a choice for gamma and inverse-gaussian experts, not for {}",
-                 enum_name(options_.expert.kind));
+    for (const ExpertKind kind : kinds) check_kind(kind);
     if (options_.expert.divisor == VarianceDivisor::unbiased && n <= data_.expert_inputs.cols() + 1)
       user_error("variance divisor 'unbiased' needs more rows ({}) than coefficients ({})", n,
                  data_.expert_inputs.cols() + 1);
+    if (options_.expert.link != LinkKind::log && std::none_of(kinds.begin(), kinds.end(), has_link))
+      user_error("link is a choice for gamma and inverse-gaussian experts, not for {}",
+                 enum_name(options_.expert.kind));
     if (options_.noise == NoiseKind::uniform) {
-      if (response_kind(options_.expert.kind) != ResponseKind::real)
-        user_error("uniform noise needs a real response, not {} experts", enum_name(options_.expert.kind));
+      for (const ExpertKind kind : kinds)
+        if (response_kind(kind) != ResponseKind::real)
+          user_error("uniform noise needs a real response, not {} experts", enum_name(kind));
       if (data_.event.size() != 0 && (data_.event.array() != 1).any())
         user_error("uniform noise does not know what to make of censored responses");
       for (Index j = 0; j < data_.response.cols(); ++j)
@@ -107,9 +105,7 @@ class Fitter {
                    options_.experts);
     if (options_.method == FitMethod::spectral && options_.experts > 1) {
       MixtureModel prototype;
-      prototype.experts.assign(static_cast<std::size_t>(options_.experts),
-                               Expert(options_.expert, static_cast<int>(data_.expert_inputs.cols()),
-                                      static_cast<int>(data_.response.cols()), data_.classes));
+      prototype.experts = blank_experts();
       std::string reason;
       if (!spectral_possible(prototype, reason)) user_error("method 'spectral' does not apply: {}", reason);
     }
@@ -118,6 +114,7 @@ class Fitter {
   void check_constraints() const {
     const Constraints& constraints = options_.constraints;
     if (constraints.empty()) return;
+    if (options_.distinct_kinds().size() > 1) user_error("fixed and shared parameters need experts of one kind");
     if (data_.response.cols() > 1)
       user_error("fixed and shared parameters need one response, not {}", data_.response.cols());
     for (const FixedParameter& f : constraints.fixed) {
@@ -150,6 +147,25 @@ class Fitter {
                      : model.experts[static_cast<std::size_t>(f.expert)].parameters()(f.parameter);
   }
 
+  void check_kind(ExpertKind kind) const {
+    if (options_.expert.variance != VarianceKind::shared) return;
+    ExpertSpec spec = options_.expert;
+    spec.kind = kind;
+    if (!Expert(spec, 0, 1, 2).has_sigma())
+      user_error("variance 'shared' needs experts with a noise level, not {}", enum_name(kind));
+    if (!has_gaussian_residuals(kind) || data_.response.cols() > 1)
+      user_error("variance 'shared' is for Gaussian experts of one response, not for {}",
+                 data_.response.cols() > 1 ? "a vector response" : enum_name(kind));
+  }
+
+  std::vector<Expert> blank_experts() const {
+    std::vector<Expert> experts;
+    for (const ExpertSpec& spec : options_.expert_specs())
+      experts.emplace_back(spec, static_cast<int>(data_.expert_inputs.cols()), static_cast<int>(data_.response.cols()),
+                           data_.classes);
+    return experts;
+  }
+
   bool spectral_possible(const MixtureModel& prototype, std::string& reason) const {
     Data tiny;
     tiny.expert_inputs = Matrix::Zero(1, data_.expert_inputs.cols());
@@ -165,11 +181,12 @@ class Fitter {
   void add_user_start(const MixtureModel& start) {
     if (start.expert_count() != options_.experts)
       user_error("the given start has {} experts, the options ask for {}", start.expert_count(), options_.experts);
-    MixtureModel model = scaling_.to_standard(start);
+    MixtureModel model = detail::in_order_of_kinds(scaling_.to_standard(start), prototype_);
     if (model.gate.spec().kind == GateKind::laplace) model.gate.set_input_scale(Vector::Ones(model.gate.inputs()));
     for (std::size_t j = 0; j < model.experts.size(); ++j)
       if (model.experts[j].parameters().size() != prototype_.experts[j].parameters().size() ||
-          model.experts[j].spec().kind != options_.expert.kind || model.gate.spec().kind != options_.gate.kind ||
+          model.experts[j].spec().kind != prototype_.experts[j].spec().kind ||
+          model.gate.spec().kind != options_.gate.kind ||
           model.gate.parameters().size() != prototype_.gate.parameters().size())
         user_error("the given start is a model of another shape");
     model.gate.pin();
@@ -395,6 +412,23 @@ class Fitter {
 };
 
 }  // namespace
+
+std::vector<ExpertSpec> FitOptions::expert_specs() const {
+  std::vector<ExpertSpec> specs(static_cast<std::size_t>(experts), expert);
+  if (expert_kinds.size() < 2) return specs;
+  if (expert_kinds.size() != specs.size())
+    user_error("expert lists {} kinds for {} experts; give one for all, or one for each", expert_kinds.size(), experts);
+  for (std::size_t j = 0; j < specs.size(); ++j) specs[j].kind = expert_kinds[j];
+  return specs;
+}
+
+std::vector<ExpertKind> FitOptions::distinct_kinds() const {
+  if (expert_kinds.size() < 2) return {expert.kind};
+  std::vector<ExpertKind> kinds;
+  for (const ExpertKind kind : expert_kinds)
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
+  return kinds;
+}
 
 std::string FitResult::brief() const {
   if (reason == StopReason::not_fitted) return "not fitted yet";

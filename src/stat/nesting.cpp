@@ -55,11 +55,30 @@ std::vector<FitOptions> nested_options(const FitOptions& options) {
     add([](FitOptions& o) { o.gate.kind = GateKind::softmax; });
   else if (gate != GateKind::constant && gate != GateKind::equal)
     add([](FitOptions& o) { o.gate.kind = GateKind::constant; });
-  if (const auto smaller = nested_kind(options.expert.kind)) add([&](FitOptions& o) { o.expert.kind = *smaller; });
+  const auto smaller_kind = options.expert_kinds.size() > 1 ? std::nullopt : nested_kind(options.expert.kind);
+  if (smaller_kind) add([&](FitOptions& o) { o.expert.kind = *smaller_kind; });
   return nested;
 }
 
-MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype) {
+MixtureModel in_order_of_kinds(const MixtureModel& model, const MixtureModel& prototype) {
+  std::vector<int> order;
+  std::vector<bool> taken(model.experts.size(), false);
+  bool moved = false;
+  for (std::size_t j = 0; j < prototype.experts.size(); ++j) {
+    std::size_t match = 0;
+    while (match < taken.size() &&
+           (taken[match] || model.experts[match].spec().kind != prototype.experts[j].spec().kind))
+      ++match;
+    if (match == taken.size()) return model;
+    taken[match] = true;
+    moved = moved || match != j;
+    order.push_back(static_cast<int>(match));
+  }
+  return moved ? model.permuted(order) : model;
+}
+
+MixtureModel enlarge(const MixtureModel& given, const MixtureModel& prototype) {
+  const MixtureModel smaller = in_order_of_kinds(given, prototype);
   MixtureModel larger = prototype;
   larger.has_noise = smaller.has_noise;
   larger.noise_weight = smaller.noise_weight;

@@ -12,6 +12,9 @@ namespace clearway::detail {
 /// in negative binomial and zero-inflated ones, exponential experts in Weibull experts.
 std::vector<FitOptions> nested_options(const FitOptions& options);
 
+/// The model with its experts in an order in which their kinds are those of the prototype; as it is where there is none.
+MixtureModel in_order_of_kinds(const MixtureModel& model, const MixtureModel& prototype);
+
 /// A model of the larger shape with (nearly) the same density as `smaller`; both on the working scale.
 MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype);
 

@@ -68,11 +68,26 @@ Matrix soft_memberships(const std::vector<int>& expert, int k, GateKind gate) {
 
 StartMaker::StartMaker(const Data& standardised, const MixtureModel& prototype)
     : data_(standardised), prototype_(prototype) {
-  response_ = linearised_response(standardised, prototype.experts.front().spec().kind);
+  response_ = linearised_response(standardised, common_kind());
   if (standardised.offset.size() && response_.cols() == 1) response_.col(0) -= standardised.offset;
   standardise_columns(response_);
   space_.resize(response_.rows(), standardised.expert_inputs.cols() + response_.cols());
   space_ << standardised.expert_inputs, 1.5 * response_;
+}
+
+// The kind whose scale of the linear predictor serves all experts: their own where they agree; logarithms where all
+// responses are positive or counts; the response as it is otherwise.
+ExpertKind StartMaker::common_kind() const {
+  const ExpertKind first = prototype_.experts.front().spec().kind;
+  bool same = true, positive = true, counts = false;
+  for (const Expert& expert : prototype_.experts) {
+    const ResponseKind response = response_kind(expert.spec().kind);
+    same = same && expert.spec().kind == first;
+    counts = counts || response == ResponseKind::counts;
+    positive = positive && (response == ResponseKind::positive || response == ResponseKind::counts);
+  }
+  if (same) return first;
+  return !positive ? ExpertKind::linear : counts ? ExpertKind::poisson : ExpertKind::gamma;
 }
 
 // The mean of the response on the scale of the linear predictor.
@@ -93,12 +108,11 @@ double StartMaker::linked_mean(const ExpertSpec& spec) const {
 
 MixtureModel StartMaker::blank(RandomStream& stream) const {
   MixtureModel model = prototype_;
-  const Expert& first = prototype_.experts.front();
-  const ExpertKind kind = first.spec().kind;
-  const int d = slope_count(first);
   const double deviation =
       std::max(1e-6, std::sqrt((data_.response.col(0).array() - data_.response.col(0).mean()).square().mean()));
   for (Expert& expert : model.experts) {
+    const ExpertKind kind = expert.spec().kind;
+    const int d = slope_count(expert);
     Vector& theta = expert.parameters();
     theta.setZero();
     const auto extra = expert.responses() > 1 ? std::span<const ExtraParameter>() : extra_parameters(kind);
@@ -107,7 +121,7 @@ MixtureModel StartMaker::blank(RandomStream& stream) const {
     const double scale = 1.0 / std::sqrt(static_cast<double>(std::max(1, d)));
     switch (kind) {
       case ExpertKind::network: {
-        const int h = first.spec().hidden;
+        const int h = expert.spec().hidden;
         for (Index i = 0; i < static_cast<Index>(h) * (d + 1); ++i) theta(i) = 1.5 * scale * stream.normal();
         for (Index i = static_cast<Index>(h) * (d + 1) + 1; i + 1 < theta.size(); ++i)
           theta(i) = stream.normal() / std::sqrt(static_cast<double>(h));
@@ -297,6 +311,11 @@ MixtureModel StartMaker::make_reseeded(const MixtureModel& solution, int moved, 
 
 bool StartMaker::spectral_applies(std::string& reason) const {
   const Expert& expert = prototype_.experts.front();
+  for (const Expert& other : prototype_.experts)
+    if (other.spec().kind != expert.spec().kind) {
+      reason = "it needs experts of one kind";
+      return false;
+    }
   switch (expert.spec().kind) {
     case ExpertKind::linear:
     case ExpertKind::sigmoid:

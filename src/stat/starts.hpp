@@ -33,6 +33,7 @@ class StartMaker {
   Matrix kmeans_memberships(RandomStream& stream) const;
   Matrix plane_memberships(RandomStream& stream, bool local) const;
   MixtureModel blank(RandomStream& stream) const;
+  ExpertKind common_kind() const;
   double linked_mean(const ExpertSpec& spec) const;
 
   const Data& data_;

@@ -1,5 +1,6 @@
 #include "clearway/stat/summary.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "clearway/base/text.hpp"
@@ -34,13 +35,21 @@ std::string criterion(double value, int digits) {
   return fmt::format("{:.{}f}", value, decimals);
 }
 
-/// Adds the same quantities of every expert as rows of a table; the first expert's names are the labels.
+/// Adds the quantities of every expert as rows of a table, one row per name: experts of one kind have the same names,
+/// others leave cells empty.
 void add_rows(detail::TextTable& table, const std::vector<std::vector<NamedValue>>& columns, int digits, bool errors) {
-  for (std::size_t row = 0; row < columns.front().size(); ++row) {
-    table.begin_row(columns.front()[row].name);
+  std::vector<std::string> labels;
+  for (const auto& column : columns)
+    for (const NamedValue& value : column)
+      if (std::find(labels.begin(), labels.end(), value.name) == labels.end()) labels.push_back(value.name);
+  for (const std::string& label : labels) {
+    table.begin_row(label);
     for (const auto& column : columns) {
-      table.cell(table_number(column[row].value, digits));
-      if (errors) table.cell(std::isnan(column[row].error) ? "" : table_number(column[row].error, digits));
+      const auto found =
+          std::find_if(column.begin(), column.end(), [&](const NamedValue& value) { return value.name == label; });
+      const bool there = found != column.end();
+      table.cell(there ? table_number(found->value, digits) : "");
+      if (errors) table.cell(there && !std::isnan(found->error) ? table_number(found->error, digits) : "");
     }
   }
 }
@@ -82,7 +91,8 @@ std::string expert_section(const FitResult& result, const ModelNames& names, con
   }
   table.gap();
   add_rows(table, coefficients, options.digits, errors);
-  if (!noise.front().empty() && model.form == ModelForm::mixture) {
+  if (model.form == ModelForm::mixture &&
+      std::any_of(noise.begin(), noise.end(), [](const auto& column) { return !column.empty(); })) {
     table.gap();
     add_rows(table, noise, options.digits, errors);
   }
@@ -261,8 +271,12 @@ std::string formula_line(const MixtureModel& model, const ModelNames& names) {
   std::string line = fmt::format("{} ~ {}: ", fmt::join(names.responses, ", "),
                                  plural(static_cast<std::size_t>(model.expert_count()), "expert"));
   if (!model.experts.empty()) {
-    const ExpertKind kind = model.experts.front().spec().kind;
-    line += fmt::format("{}({})", enum_name(kind), kind == ExpertKind::constant ? "1" : list(names.expert_inputs));
+    std::vector<ExpertKind> kinds;
+    for (const Expert& expert : model.experts)
+      if (std::find(kinds.begin(), kinds.end(), expert.spec().kind) == kinds.end()) kinds.push_back(expert.spec().kind);
+    for (const ExpertKind kind : kinds)
+      line += fmt::format("{}{}({})", kind == kinds.front() ? "" : " + ", enum_name(kind),
+                          kind == ExpertKind::constant ? "1" : list(names.expert_inputs));
   }
   const GateKind gate = model.gate.spec().kind;
   const bool plain = gate == GateKind::equal || gate == GateKind::constant;

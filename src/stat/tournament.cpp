@@ -179,8 +179,9 @@ bool Tournament::is_degenerate(const MixtureModel& model) const {
   if (std::any_of(model.experts.begin(), model.experts.end(),
                   [&](const Expert& e) { return at_floor(e, settings_.sigma_floor); }))
     return true;
-  if (model.experts.front().spec().kind != ExpertKind::heteroscedastic) return false;
-  return noise_vanishes_somewhere(model);
+  return std::any_of(model.experts.begin(), model.experts.end(),
+                     [](const Expert& e) { return e.spec().kind == ExpertKind::heteroscedastic; }) &&
+         noise_vanishes_somewhere(model);
 }
 
 // Heteroscedastic experts have a noise level per row: some row that belongs to an expert lies at the floor.

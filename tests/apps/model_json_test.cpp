@@ -53,6 +53,13 @@ Factor any_factor() {
     for (const auto& level :
          *rc::gen::inRange(0, 2) == 0 ? std::vector<std::string>{"a", "b"} : std::vector<std::string>{"", "é", "z"})
       factor.levels.push_back(level);
+  if (factor.is_basis()) {
+    factor.power = *rc::gen::inRange(3, 6);
+    for (std::size_t i = 0; i < basis_constant_count(factor); ++i)
+      factor.constants.push_back(static_cast<double>(i) + 0.5);
+    if (factor.transform == Transform::b_spline)  // the ends come first
+      std::rotate(factor.constants.begin() + 1, factor.constants.end() - 1, factor.constants.end());
+  }
   return factor;
 }
 

@@ -381,6 +381,54 @@ TEST(Design, WrongResponsesAreNamed) {
   EXPECT_EQ(error("y,x\n1,1\nlots,2\n", ExpertKind::linear), at + "'lots' is not a number");
 }
 
+TEST(Design, BasesGiveSeveralColumnsAndTheirConstantsAreReplayed) {
+  const std::string text = "y,x\n1,0\n2,1\n3,2\n5,3\n4,5\n6,8\n7,9\n8,12\n";
+  const ColumnChoice choice{.target = {"y"}, .experts_on = {"ns(x, 2)"}, .gate_on = {"poly(x,2)", "bs(x,3)"}};
+  const Design fitted = make_design(table_of(text), choice, ExpertKind::linear);
+  EXPECT_EQ(fitted.expert_names, (Names{"ns(x,2)1", "ns(x,2)2"}));
+  EXPECT_EQ(fitted.gate_names, (Names{"poly(x,2)1", "poly(x,2)2", "bs(x,3)1", "bs(x,3)2", "bs(x,3)3"}));
+  // Rows of another table get the columns they had in the fitting table, whatever else is in it.
+  const Design some = apply_recipe(fitted.recipe, table_of("x\n5\n0\n12\n"));
+  for (const auto& [row, before] : {std::pair{0, 4}, std::pair{1, 0}, std::pair{2, 7}}) {
+    EXPECT_EQ(some.data.expert_inputs.row(row), fitted.data.expert_inputs.row(before));
+    EXPECT_EQ(some.data.gate_inputs.row(row), fitted.data.gate_inputs.row(before));
+  }
+  EXPECT_NE(design_error(text, {.target = {"y"}, .experts_on = {"ns(x)"}}).find("needs a column and a number"),
+            std::string::npos);
+  EXPECT_NE(design_error(text, {.target = {"y"}, .experts_on = {"bs(x,2)"}}).find("from 3 to 50"), std::string::npos);
+  EXPECT_NE(design_error(text, {.target = {"y"}, .experts_on = {"poly(x,8)"}}).find("more than 8 different values"),
+            std::string::npos);
+}
+
+TEST(Design, CensoredResponsesAreSetToTheirLimit) {
+  const std::string text = "y,x,e\n-1,0,1\n0.5,1,1\n2,2,1\n0.7,3,0\n";
+  const ColumnChoice choice{.target = {"y"}, .event = "e", .censored_below = {0}, .censored_above = {1.5}};
+  const Design d = make_design(table_of(text), choice, ExpertKind::tobit);
+  EXPECT_EQ(d.data.response, matrix({{0}, {0.5}, {1.5}, {0.7}}));
+  EXPECT_EQ(d.data.event, matrix({{-1}, {1}, {0}, {0}}).col(0));
+  EXPECT_EQ(d.expert_names, (Names{"x"}));
+  EXPECT_NE(design_error(text, choice, ExpertKind::linear).find("event is for tobit"), std::string::npos);
+  EXPECT_NE(design_error(text, {.target = {"y"}, .censored_below = {2}, .censored_above = {1}}, ExpertKind::tobit)
+                .find("2 is not less than 1"),
+            std::string::npos);
+}
+
+TEST(Design, OrderedClassesAndSeveralKinds) {
+  const std::string text = "y,x\nmid,1\nlow,2\nhigh,3\nlow,5\nmid,6\nhigh,4\n";
+  const ColumnChoice choice{.target = {"y"}, .class_order = {"low", "mid", "high"}};
+  const Design d = make_design(table_of(text), choice, ExpertKind::ordinal);
+  EXPECT_EQ(d.recipe.classes, choice.class_order);
+  EXPECT_EQ(d.data.response, matrix({{1}, {0}, {2}, {0}, {1}, {2}}));
+  EXPECT_NE(design_error(text, {.target = {"y"}, .class_order = {"low", "high"}}, ExpertKind::ordinal)
+                .find("name each class of 'y' once"),
+            std::string::npos);
+  const std::string counts = "y,x\n1,1\n0,2\n4,3\n";
+  const std::vector<ExpertKind> both{ExpertKind::linear, ExpertKind::poisson};
+  EXPECT_EQ(make_design(table_of(counts), {.target = {"y"}}, both).recipe.kinds(), both);
+  const std::string halves = "y,x\n1,1\n0.5,2\n4,3\n";
+  EXPECT_THROW((void)make_design(table_of(halves), {.target = {"y"}}, both), std::invalid_argument);
+}
+
 TEST(Recipe, PredictsOnNewTables) {
   const ColumnChoice choice{
       .target = {"y"}, .experts_on = {"x1", "colour"}, .gate_on = {"log(x2)"}, .exclude = {"n"}, .weights = "w"};

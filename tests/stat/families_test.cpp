@@ -5,11 +5,13 @@
 //   n <- 60; i <- 1:n; x <- ((i * 37) %% 60) / 30 - 1; u <- ((i * i * 7 + i * 13) %% 61 + 0.5) / 61.5
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/distributions/gamma.hpp>
 #include <boost/math/distributions/normal.hpp>
 #include <cmath>
 
+#include "../../src/stat/em_engine.hpp"
 #include "../../src/stat/response_family.hpp"
 #include "clearway/stat/fit.hpp"
 #include "clearway/stat/simulate.hpp"
@@ -217,6 +219,72 @@ TEST(NegativeBinomial, LargeSizesLoseNoDigits) {
   // At the bound of the size it is the Poisson distribution.
   const double largest = detail::extra_parameters(spec.kind).back().upper;
   EXPECT_NEAR(detail::point_derivatives(spec, 7, std::log(4.0), &largest, 1).value, poisson, 1e-11);
+}
+
+// Experts of several kinds in one model: the parts of the machinery that look at every expert.
+TEST(MixedFamilies, ScoreAndInformationAreDerivativesAndEmClimbs) {
+  RandomStream stream(31);
+  const std::vector<std::vector<ExpertKind>> mixtures = {
+      {ExpertKind::linear, ExpertKind::student_t, ExpertKind::heteroscedastic},
+      {ExpertKind::poisson, ExpertKind::negative_binomial, ExpertKind::linear},
+      {ExpertKind::weibull, ExpertKind::gamma, ExpertKind::linear}};
+  for (const auto& kinds : mixtures) {
+    Data data = random_data({{.kind = kinds.front()}}, 60, 2, 2, stream, true);
+    data.event.resize(0);
+    MixtureModel model = random_model({.kind = GateKind::softmax}, {{.kind = kinds.front()}}, data, 3, stream);
+    for (std::size_t j = 0; j < 3; ++j) model.experts[j] = testing::random_expert({{.kind = kinds[j]}}, 2, 0, stream);
+    const detail::Scaling scaling(data, model);
+    EXPECT_EQ(scaling.response_scale(0) != 1, kinds.front() == ExpertKind::linear);  // only these may all be scaled
+    const auto engine =
+        detail::make_engine(data, scaling, model, {.sigma_floor = 1e-3, .gate_ridge = 1e-3, .threads = 1});
+    Vector score;
+    Matrix information;
+    engine->derivatives(model, score, &information);
+    const Vector free = engine->map().pack(model);
+    constexpr double kStep = 1e-5;
+    for (Eigen::Index i = 0; i < free.size(); ++i) {
+      MixtureModel moved = model;
+      Vector point = free, up, down;
+      point(i) = free(i) + kStep;
+      engine->map().unpack(point, moved);
+      const double high = engine->derivatives(moved, up, nullptr);
+      point(i) = free(i) - kStep;
+      engine->map().unpack(point, moved);
+      const double low = engine->derivatives(moved, down, nullptr);
+      // Central differences: h^2 f''' / 6 + eps |f| / h, f''' growing with the curvature.
+      const double curvature = 1 + information.cwiseAbs().maxCoeff();
+      EXPECT_NEAR(score(i), (high - low) / (2 * kStep), 1e-7 * (1 + score.cwiseAbs().maxCoeff()) + 1e-8 * curvature);
+      EXPECT_LT((information.col(i) - (down - up) / (2 * kStep)).cwiseAbs().maxCoeff(), 1e-5 * curvature) << i;
+    }
+    double previous = -1e300;
+    for (int round = 0; round < 6; ++round) {
+      const double value = engine->step(model);
+      EXPECT_GE(value, previous - 1e-9 * std::abs(previous)) << enum_name(kinds.front());
+      previous = value;
+    }
+  }
+}
+
+TEST(MixedFamilies, EveryExpertKeepsItsKindAndListsMustFit) {
+  FitOptions options;
+  options.experts = 2;
+  options.expert_kinds = {ExpertKind::linear, ExpertKind::student_t};
+  options.settle();
+  options.starts = 3;
+  Data data = made_by([](double x, double u) { return (u < 0.4 ? 1 + x : -1 + 2 * x) + normal_quantile(u); });
+  data.gate_inputs = data.expert_inputs;
+  const FitResult result = fit(data, options);
+  std::vector<ExpertKind> kinds;
+  for (const Expert& expert : result.model.experts) kinds.push_back(expert.spec().kind);
+  std::sort(kinds.begin(), kinds.end());
+  EXPECT_EQ(kinds, options.expert_kinds);
+  // The same rounding as in the sum of 60 terms of size one.
+  EXPECT_NEAR(result.model.log_likelihood(data), result.log_likelihood, 1e-9);
+  options.experts = 3;
+  EXPECT_THROW(fit(data, options), std::invalid_argument);
+  options.experts = 2;
+  options.expert_kinds = {ExpertKind::linear, ExpertKind::multinomial};
+  EXPECT_THROW(fit(data, options), std::invalid_argument);
 }
 
 TEST(Simulate, DrawsFollowTheDistribution) {

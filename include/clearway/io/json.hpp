@@ -92,6 +92,14 @@ Json json_from(E value, std::string_view) {
   return std::string(enum_name(value));
 }
 
+/// A list of enum values: their names, joined by commas.
+template <NamedEnum E>
+Json json_from(const std::vector<E>& value, std::string_view) {
+  std::string text;
+  for (const E entry : value) text += (text.empty() ? "" : ",") + std::string(enum_name(entry));
+  return text;
+}
+
 void json_to(const Json& json, const std::string& what, bool& value);
 void json_to(const Json& json, const std::string& what, int& value);
 void json_to(const Json& json, const std::string& what, std::int64_t& value);
@@ -105,6 +113,18 @@ void json_to(const Json& json, const std::string& what, E& value) {
   std::string name;
   json_to(json, what, name);
   value = enum_value<E>(what, name);
+}
+
+template <NamedEnum E>
+void json_to(const Json& json, const std::string& what, std::vector<E>& value) {
+  std::string names;
+  json_to(json, what, names);
+  value.clear();
+  for (std::size_t begin = 0; begin <= names.size();) {
+    const std::size_t comma = std::min(names.find(',', begin), names.size());
+    value.push_back(enum_value<E>(what, std::string_view(names).substr(begin, comma - begin)));
+    begin = comma + 1;
+  }
 }
 
 /// Throws for keys of `object` that are not in `known`.
@@ -139,6 +159,7 @@ void options_from_json(const Json& object, Options& options, const std::string& 
     detail::CheckVisitor{}(where + ": " + key, value, info);
   });
   detail::refuse_unknown_keys(object, known, where);
+  if constexpr (requires { changed.settle(); }) changed.settle();
   options = std::move(changed);
 }
 

@@ -2,7 +2,8 @@
 //
 // Terms of a column choice: a column "x", a power "x^2" (2 to 9), "log(x)", "sqrt(x)", and products of these "x1*x2"
 // (the product only). A text column, or one named by as-category, becomes one 0/1 column per level but the first,
-// named "column[level]". "1" alone asks for no inputs at all: the intercept is always there.
+// named "column[level]". A basis "poly(x,3)", "ns(x,4)" or "bs(x,5)" gives that many columns: orthogonal polynomials,
+// natural cubic splines (linear beyond the data), cubic B-splines; its knots are kept. "1" alone asks for no inputs at all: the intercept is always there.
 //
 // What was done is kept as a recipe, which turns another table into inputs for the same model (predict).
 #pragma once
@@ -53,11 +54,10 @@ struct ColumnChoice {
     field("target", self.target,
           OptionInfo{.help = "the response; several columns for a vector response of linear experts",
                      .metavar = "COLUMN"});
-    field(
-        "experts-on", self.experts_on,
-        OptionInfo{
-            .help = "inputs of the experts: x, x^2, x1*x2, log(x), sqrt(x), or 1 for none; default: all other columns",
-            .metavar = "TERM"});
+    field("experts-on", self.experts_on,
+          OptionInfo{.help = "inputs of the experts: x, x^2, x1*x2, log(x), sqrt(x), poly(x,3), ns(x,4), bs(x,5), or 1 "
+                             "for none; default: all other columns",
+                     .metavar = "TERM"});
     field("gate-on", self.gate_on,
           OptionInfo{.help = "inputs of the gate, written like those of the experts; default: the same",
                      .metavar = "TERM"});
@@ -92,14 +92,17 @@ struct ColumnChoice {
 };
 
 /// What happens to the numbers of a column.
-enum class Transform { identity, power, log, sqrt, category };
+enum class Transform { identity, power, log, sqrt, category, polynomial, natural_spline, b_spline };
 inline std::span<const EnumName<Transform>> enum_names(Transform) {
-  static constexpr std::array<EnumName<Transform>, 5> names{{
+  static constexpr std::array<EnumName<Transform>, 8> names{{
       {Transform::identity, "identity", "as it is"},
       {Transform::power, "power", "a power"},
       {Transform::log, "log", "natural logarithm"},
       {Transform::sqrt, "sqrt", "square root"},
       {Transform::category, "category", "one 0/1 column per level but the first"},
+      {Transform::polynomial, "poly", "orthogonal polynomials of degree 1, 2, ..."},
+      {Transform::natural_spline, "ns", "natural cubic spline"},
+      {Transform::b_spline, "bs", "cubic B-splines"},
   }};
   return names;
 }
@@ -108,15 +111,26 @@ inline std::span<const EnumName<Transform>> enum_names(Transform) {
 struct Factor {
   std::string column;
   Transform transform = Transform::identity;
-  int power = 1;                         ///< of Transform::power
+  int power = 1;                         ///< of Transform::power; number of columns of a basis (poly, ns, bs)
   std::vector<std::string> levels = {};  ///< of Transform::category; the first is the reference
+  std::vector<double> constants = {};    ///< of a basis: its knots, or the recursion of its polynomials
 
   /// Names of the columns it gives: one, or one per level but the first.
   std::vector<std::string> names() const;
   /// How many names.
-  std::size_t width() const { return transform != Transform::category ? 1 : levels.empty() ? 0 : levels.size() - 1; }
+  std::size_t width() const {
+    if (transform == Transform::category) return levels.empty() ? 0 : levels.size() - 1;
+    return is_basis() ? static_cast<std::size_t>(power) : 1;
+  }
+  bool is_basis() const { return transform >= Transform::polynomial; }
   bool operator==(const Factor&) const = default;
 };
+
+/// Number of constants that a basis must have.
+std::size_t basis_constant_count(const Factor& factor);
+/// Throws std::invalid_argument beginning with `where` when the constants of a basis cannot be right (knots that do not
+/// increase, norms that are not positive).
+void check_basis(const Factor& factor, std::string_view where);
 
 /// A product of factors, usually of one.
 struct Term {
@@ -132,6 +146,7 @@ struct Term {
 /// How a table became a regression problem.
 struct DesignRecipe {
   ExpertKind expert = ExpertKind::linear;
+  std::vector<ExpertKind> more_experts;  ///< further kinds, when the experts are of several
   std::vector<std::string> target;
   std::vector<std::string>
       classes;  ///< multinomial, ordinal: its classes; bernoulli with a text target: those for 0, 1
@@ -149,6 +164,8 @@ struct DesignRecipe {
 
   std::vector<std::string> expert_names() const;
   std::vector<std::string> gate_names() const;
+  /// Every kind that must be able to explain the response.
+  std::vector<ExpertKind> kinds() const;
   /// Multinomial, ordinal: the classes; else the targets.
   std::vector<std::string> response_names() const;
   bool operator==(const DesignRecipe&) const = default;
@@ -176,6 +193,9 @@ struct Design {
 /// not fit: unknown columns, text where numbers are needed, missing cells, responses the kind of expert cannot have,
 /// constant inputs. Collinear inputs are a warning.
 Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, GateKind gate = GateKind::softmax);
+/// The same for experts of several kinds, each of which the response must suit.
+Design make_design(Table table, const ColumnChoice& choice, const std::vector<ExpertKind>& experts,
+                   GateKind gate = GateKind::softmax);
 
 /// Turns another table into data for a model with that recipe. Target columns may be absent, or missing in some rows
 /// (then NaN in data.response); a level that the model has not seen is an error naming line, level and known levels.

@@ -66,7 +66,9 @@ inline std::span<const EnumName<StartKind>> enum_names(StartKind) {
 struct FitOptions {
   int experts = 2;
   GateSpec gate;
-  ExpertSpec expert;
+  ExpertSpec expert;  ///< of all experts, or what they share when their kinds differ
+  std::vector<ExpertKind> expert_kinds = {
+      ExpertKind::linear};  ///< two or more: one for each expert; else `expert.kind`
   NoiseKind noise = NoiseKind::none;
   FitMethod method = FitMethod::automatic;
   int starts = 0;  ///< 0: 12 (more for few rows), and more while the best two disagree (up to max_starts)
@@ -87,6 +89,15 @@ struct FitOptions {
   int threads = 0;
   Constraints constraints = {};  ///< fixed and shared parameters; by name: constraints.hpp
 
+  /// After expert_kinds was set by name: `expert.kind` is its first.
+  void settle() {
+    if (!expert_kinds.empty()) expert.kind = expert_kinds.front();
+  }
+  /// The specification of every expert. Throws std::invalid_argument when there are kinds for another number of experts.
+  std::vector<ExpertSpec> expert_specs() const;
+  /// The different kinds of the experts, in the order of their first expert.
+  std::vector<ExpertKind> distinct_kinds() const;
+
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("experts", self.experts, OptionInfo{.help = "number of experts", .minimum = 1, .maximum = 1000});
@@ -102,7 +113,9 @@ struct FitOptions {
     field("quadratic-rank", self.gate.rank, OptionInfo{.help = "rank of the low-rank quadratic gate", .minimum = 1});
     field("quadratic-linear-term", self.gate.linear_term,
           OptionInfo{.help = "quadratic gate with a linear part (false: the monomial gate)"});
-    field("expert", self.expert.kind, OptionInfo{.help = "likelihood and mean function of the experts"});
+    field("expert", self.expert_kinds,
+          OptionInfo{.help = "likelihood and mean function of the experts: one for all, or a list with one for each",
+                     .metavar = "WORD,..."});
     field("degree", self.expert.degree, OptionInfo{.help = "power of polynomial experts", .minimum = 1, .maximum = 9});
     field("leak", self.expert.leak,
           OptionInfo{.help = "slope of leaky-relu experts below zero", .minimum = 0, .maximum = 1});

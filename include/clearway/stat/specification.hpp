@@ -3,6 +3,7 @@
 
 #include <array>
 #include <span>
+#include <vector>
 
 #include "clearway/base/options.hpp"
 #include "clearway/core/link_kind.hpp"
@@ -163,6 +164,18 @@ constexpr bool has_gaussian_residuals(ExpertKind kind) {
       return true;
     default:
       return false;
+  }
+}
+/// Throws std::invalid_argument unless experts of these kinds may explain one response together: kinds whose response is
+/// a class, 0 or 1, or successes out of trials mix with nothing else.
+inline void check_mixture(const std::vector<ExpertKind>& kinds) {
+  for (const ExpertKind kind : kinds) {
+    const ResponseKind response = response_kind(kind);
+    const bool alone =
+        response == ResponseKind::classes || response == ResponseKind::zero_one || response == ResponseKind::successes;
+    if (alone && kinds.size() > 1)
+      user_error("expert: {} experts cannot be mixed with other kinds, here {}", enum_name(kind),
+                 enum_name(kind == kinds.front() ? kinds.back() : kinds.front()));
   }
 }
 /// Whether --link applies.

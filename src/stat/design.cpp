@@ -355,7 +355,7 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
   const ExpertKind expert = experts.front();
   const bool experts_use_inputs =
       std::any_of(experts.begin(), experts.end(), [](ExpertKind kind) { return kind != ExpertKind::constant; });
-  const bool gate_uses_inputs = gate != GateKind::constant && gate != GateKind::equal;
+  const bool gate_uses_inputs = gate_reads_inputs(gate);
   if (!experts_use_inputs && !choice.experts_on.empty() && !is_none(choice.experts_on))
     user_error("experts-on: constant experts use no inputs");
   if (!gate_uses_inputs && !choice.gate_on.empty() && !is_none(choice.gate_on))

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLargestLogit = 30.0;
+constexpr double kLargestLogTemperature = 12.0;
 
 bool shared_sigma(const MixtureModel& model) {
   return std::all_of(model.experts.begin(), model.experts.end(),
@@ -40,8 +41,9 @@ ParameterMap::ParameterMap(const MixtureModel& shape, const EngineSettings& sett
   for (Eigen::Index i = 0; i < g.parameters().size(); ++i) {
     if (g.pinned(i)) continue;
     const auto at = static_cast<std::size_t>(i), block = static_cast<std::size_t>(g.block_size());
-    fixed_gate[at] = is_fixed(true, at / block, at % block);
-    if (!fixed_gate[at]) gate[at] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
+    fixed_gate[at] = block > 0 && is_fixed(true, at / block, at % block);
+    const double bound = g.is_log_temperature(i) ? kLargestLogTemperature : kInfinity;
+    if (!fixed_gate[at]) gate[at] = add(!g.unpenalised(i), -bound, bound);
   }
 
   const bool shared = shared_sigma(shape);
@@ -128,15 +130,19 @@ void ParameterMap::project(MixtureModel& model) const {
   }
 }
 
-double EmEngine::penalty(const MixtureModel& model) const {
-  if (settings_.gate_ridge == 0) return 0;
+double gate_penalty(const Gate& gate, const ParameterMap& map, double ridge) {
+  if (ridge == 0) return 0;
   double sum = 0;
-  for (std::size_t i = 0; i < map_.gate.size(); ++i)
-    if (map_.gate[i] >= 0 && map_.penalised[static_cast<std::size_t>(map_.gate[i])]) {
-      const double value = model.gate.parameters()(static_cast<Eigen::Index>(i));
+  for (std::size_t i = 0; i < map.gate.size(); ++i)
+    if (map.gate[i] >= 0 && map.penalised[static_cast<std::size_t>(map.gate[i])]) {
+      const double value = gate.parameters()(static_cast<Eigen::Index>(i));
       sum += value * value;
     }
-  return -0.5 * settings_.gate_ridge * total_weight_ * sum;
+  return -0.5 * ridge * sum;
+}
+
+double EmEngine::penalty(const MixtureModel& model) const {
+  return gate_penalty(model.gate, map_, settings_.gate_ridge * total_weight_);
 }
 
 }  // namespace clearway::detail

@@ -43,12 +43,11 @@ bool needs_origin(const Expert& expert, int parameter) {
 Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   moments(data.expert_inputs, data.weights, expert_centre, expert_scale);
   moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
-  const GateSpec& gate = prototype.gate.spec();
-  if (gate.kind == GateKind::quadratic && !gate.linear_term) gate_centre.setZero();
+  if (!prototype.gate.may_be_shifted()) gate_centre.setZero();
   // Constraints are said on the scale of the data. Slopes only change units; whatever a shift of the inputs or of the
   // response would mix with other parameters needs the origin where it is.
   for (const FixedParameter& f : prototype.constraints.fixed) {
-    if (f.in_gate && (gate.kind != GateKind::softmax || f.parameter == 0)) gate_centre.setZero();
+    if (f.in_gate && (prototype.gate.spec().kind != GateKind::softmax || f.parameter == 0)) gate_centre.setZero();
     if (!f.in_gate && needs_origin(prototype.experts.front(), f.parameter)) expert_centre.setZero();
   }
   for (int parameter : prototype.constraints.shared)

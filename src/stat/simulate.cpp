@@ -128,6 +128,8 @@ Draw simulate_regression(const MixtureModel& model, const Data& inputs, RandomSt
 Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& stream, const NoiseBox& box) {
   if (model.experts.empty()) user_error("a model to simulate from must have at least 1 expert, not 0");
   if (model.form == ModelForm::regression) return simulate_regression(model, inputs, stream);
+  if (!model.gate.sums_to_one())
+    user_error("weights of gate '{}' do not sum to 1: nothing can be drawn from it", enum_name(model.gate.spec().kind));
   const Eigen::Index rows = std::max(inputs.gate_inputs.rows(), inputs.expert_inputs.rows());
   const bool classes = has_classes(model.experts.front().spec().kind);
   const Eigen::Index responses = classes ? 1 : model.experts.front().responses();

@@ -35,6 +35,7 @@ class StartMaker {
   MixtureModel blank(RandomStream& stream) const;
   ExpertKind common_kind() const;
   double linked_mean(const ExpertSpec& spec) const;
+  void start_gate(Gate& gate, RandomStream& stream) const;
 
   const Data& data_;
   const MixtureModel& prototype_;

@@ -85,7 +85,7 @@ class OptionList {
   /// Adds every field of an options struct.
   template <class Options>
   void add(Options& options) {
-    Options::visit(options, [this](std::string_view name, auto& field, const OptionInfo& info) {
+    Options::visit(options, [this, owner = &options](std::string_view name, auto& field, const OptionInfo& info) {
       using Field = std::remove_cvref_t<decltype(field)>;
       if constexpr (NamedEnum<Field>) {
         Field* target = &field;
@@ -97,7 +97,6 @@ class OptionList {
       } else if constexpr (kIsEnumList<Field>) {
         using Value = typename Field::value_type;
         Field* target = &field;
-        Options* owner = &options;
         const std::string option(name);
         const auto set = [target, owner, option](std::string_view text) {
           Field values;

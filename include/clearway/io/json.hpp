@@ -157,9 +157,14 @@ void options_from_json(const Json& object, Options& options, const std::string& 
     if (found == object.end()) return;
     detail::json_to(*found, where + ": " + key, value);
     detail::CheckVisitor{}(where + ": " + key, value, info);
+    using Value = std::remove_reference_t<decltype(value)>;
+    if constexpr (requires {
+                    requires NamedEnum<typename Value::value_type>;
+                    changed.settle();
+                  })
+      changed.settle();
   });
   detail::refuse_unknown_keys(object, known, where);
-  if constexpr (requires { changed.settle(); }) changed.settle();
   options = std::move(changed);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/core/gates/hierarchical.hpp"
@@ -181,7 +182,6 @@ int Gate::degrees_of_freedom() const {
   }
   int df = family(spec_.kind).degrees_of_freedom(experts_);
   if (experts_ == 1) return df;
-  if (estimates_temperature()) ++df;
   if (spec_.top_k == 1 && is_linear()) {  // the selection knows no common factor of the scores, by slopes no intercept
     df -= 1;
     if (spec_.top_k_rule == TopKRule::slopes) df -= experts_ - 1;
@@ -288,8 +288,11 @@ std::vector<GateLevel> Gate::levels(const ConstMatrixRef& x) const {
 Matrix Gate::weighted_log_jacobian(const ConstMatrixRef& x, const ConstMatrixRef& c) const {
   Matrix weight = c;
   if (!is_smooth()) {  // log w_k of a selected expert is its score minus the logsumexp over the selected ones
-    const Matrix kept = log_weights(x).array().exp();
-    weight = (kept.array() > 0).select(weight, 0.0);
+    const Array2 logs = log_weights(x).array();
+    // exp(-inf) of a packet of numbers need not be exactly 0.
+    const Eigen::Array<bool, Eigen::Dynamic, Eigen::Dynamic> selected = logs > -std::numeric_limits<double>::infinity();
+    const Matrix kept = selected.select(logs.exp(), 0.0);
+    weight = selected.select(weight.array(), 0.0);
     const Vector total = weight.rowwise().sum();
     weight -= total.asDiagonal() * kept;
   }

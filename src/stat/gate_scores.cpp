@@ -1,5 +1,6 @@
 #include "gate_scores.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "clearway/base/errors.hpp"
@@ -286,18 +287,24 @@ int ScoreFamily::degrees_of_freedom(int members) const {
     case GateKind::unnormalised_sigmoid:
       return k * (1 + q);
     case GateKind::laplace:
-    case GateKind::activated:
       return k * q + k - 1;
-    case GateKind::cosine:  // the length of a direction counts only where the norms are perturbed
-      return k * (spec.perturbation > 0 ? q : q - 1) + k - 1;
+    case GateKind::activated:
+      return k * q + k - 1 + (spec.estimate_temperature ? 1 : 0);
+    case GateKind::cosine: {
+      // The score is linear in u_k = c_k / ((|c_k| + theta) tau), so weights know differences of the u_k only; without
+      // perturbation all u_k have the length 1 / tau.
+      const bool perturbed = spec.perturbation > 0;
+      const int directions = perturbed ? k * q : k * (q - 1) + (spec.estimate_temperature ? 1 : 0);
+      return k - 1 + std::min(directions, (k - 1) * q);
+    }
     case GateKind::gaussian:  // the same family of weights as the full quadratic gate
       return (k - 1) * (1 + q + triangle(q));
     case GateKind::quadratic:
       if (spec.shape == QuadraticShape::low_rank) {
-        // Symmetric matrices of rank 2r have 2rq - r(2r - 1) free entries.
+        // Symmetric matrices of rank 2r have 2rq - r(2r - 1) free entries; weights know differences of them only.
         const int r = spec.rank;
         const int form = 2 * r >= q ? triangle(q) : 2 * r * q - r * (2 * r - 1);
-        return (k - 1) * (1 + linear_size()) + k * form;
+        return (k - 1) * (1 + linear_size()) + std::min(k * form, (k - 1) * triangle(q));
       }
       return (k - 1) * block_size();
   }

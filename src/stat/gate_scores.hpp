@@ -33,7 +33,7 @@ struct ScoreFamily {
   Matrix features(const ConstMatrixRef& z) const;
   /// How many leading entries of a block may be shifted together for all members without changing a weight.
   int free_shift() const;
-  /// Identifiable parameters for so many members, the temperature left out.
+  /// Identifiable parameters for so many members.
   int degrees_of_freedom(int members) const;
   /// One block moved to inputs x_raw = centre + scale * x.
   void move_block(const Vector& centre, const Vector& scale, Eigen::Ref<Vector> block) const;

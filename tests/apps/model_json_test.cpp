@@ -2,16 +2,14 @@
 #include "model_json.hpp"
 
 #include <gtest/gtest.h>
-
 #include <rapidcheck/gtest.h>
-#include <set>
-#include <string>
 
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <set>
+#include <string>
 
 namespace clearway {
 namespace {

@@ -135,6 +135,8 @@ struct GateSpec {
   double perturbation = 0.0;         ///< cosine: added to both norms
   std::vector<double> weights = {};  ///< fixed: one positive number per expert, divided by their sum
 
+  bool operator==(const GateSpec&) const = default;
+
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("gate", self.kind, OptionInfo{.help = "how inputs become weights"});

@@ -97,5 +97,47 @@ TEST(GateEquivalence, ConstantIsSoftmaxWithoutSlopes) {
                        SoftmaxGate().log_weights(x, {DoubleArray::Zero(3, 1), intercepts}), 0);
 }
 
+std::vector<int> groups_in_turn(Eigen::Index experts, Eigen::Index groups) {
+  std::vector<int> group_of(static_cast<std::size_t>(experts));
+  for (std::size_t k = 0; k < group_of.size(); ++k)
+    group_of[k] = static_cast<int>(k % static_cast<std::size_t>(groups));
+  return group_of;
+}
+
+TEST(GateEquivalence, HierarchicalWithOneExpertPerGroupOrOneGroupIsFlat) {
+  EXPECT_TRUE(laws::holds("hierarchical gates of one level = that level", [](laws::Problem& problem) {
+    const DoubleArray t = normal_array(problem.random, problem.n, problem.k);
+    const DoubleArray one = normal_array(problem.random, problem.n, 1), zeros = DoubleArray::Zero(problem.n, problem.k);
+    const DoubleArray flat = log_normalise(t);
+    const DoubleArray alone = hierarchical_log_weights(t, zeros, groups_in_turn(problem.k, problem.k));
+    const DoubleArray together = hierarchical_log_weights(one, t, groups_in_turn(problem.k, 1));
+    laws::require_at_most(largest_difference(alone, flat), tolerance(t));
+    laws::require_at_most(largest_difference(together, flat), tolerance(t));
+  }));
+}
+
+TEST(GateEquivalence, HierarchicalIsFlatWhereTheOuterScoreIsTheSumOfTheGroup) {
+  EXPECT_TRUE(laws::holds("o_g = log sum exp(t) over group g gives the flat gate of t", [](laws::Problem& problem) {
+    const Eigen::Index groups = problem.between(1, problem.k);
+    const std::vector<int> group_of = groups_in_turn(problem.k, groups);
+    const DoubleArray t = normal_array(problem.random, problem.n, problem.k);
+    DoubleArray sums = DoubleArray::Zero(problem.n, groups);
+    for (Eigen::Index k = 0; k < problem.k; ++k) sums.col(group_of[static_cast<std::size_t>(k)]) += t.col(k).exp();
+    const DoubleArray outer = sums.log();
+    laws::require_at_most(largest_difference(hierarchical_log_weights(outer, t, group_of), log_normalise(t)),
+                          tolerance(t));
+  }));
+}
+
+TEST(GateEquivalence, PerturbedCosineOfLongDirectionsIsThePlainCosine) {
+  // |c| / (|c| + theta) = 1 - theta / |c| + ...: with |c| = 1e6 and theta = 0.1, 1e-7 from 1; |x| is 1, so the other
+  // norm divides by 1.1, which the plain gate does with its temperature.
+  const DoubleArray x = testing::array({{0.6, 0.8}}), c = testing::array({{6e5, -8e5}, {8e5, 6e5}}),
+                    b = testing::array({{0.2, 0}});
+  const DoubleArray plain = CosineGate{.temperature = 1.1, .perturbation = 0}.scores(x, {c, b});
+  const DoubleArray perturbed = CosineGate{.perturbation = 0.1}.scores(x, {c, b});
+  testing::expect_near(perturbed, plain, 2e-7);
+}
+
 }  // namespace
 }  // namespace clearway

@@ -10,6 +10,11 @@
 //   special.log_softmax([np.log([.2, .5, .3][k]) + stats.multivariate_normal.logpdf(x, C[k], S[k]) for k in range(3)])
 //   F = np.array([[.5, -.3, .2], [.1, .4, -.6], [0, 0, 0]])
 //   special.log_softmax(W @ x + b + F @ [x[0]**2, x[0] * x[1], x[1]**2])            # quadratic
+//   D = np.array([[.7, -.2], [-1, .3], [.4, .1]]); norm = lambda v, theta: np.linalg.norm(v, axis=-1) + theta
+//   special.log_softmax(b + D @ x / (norm(D, 0) * norm(x, 0)) / .5)                 # cosine, temperature 0.5
+//   special.log_softmax(b + D @ x / (norm(D, .1) * norm(x, .1)) / .3)               # perturbed by 0.1
+//   special.log_softmax((np.tanh(D @ x) + b) / .5)                                  # activated by tanh
+//   special.log_softmax((special.expit(D @ x) + b) / .5)                            # activated by the sigmoid
 
 #include <Eigen/Cholesky>
 #include <Eigen/LU>
@@ -116,6 +121,54 @@ TEST(Gates, SettingsOutOfRangeAreRefused) {
   EXPECT_THROW((LaplaceGate{.smoothing = -1}.scores(kX, {kCentres, kIntercepts})), std::invalid_argument);
   const QuadraticGate no_rank{.form = QuadraticForm::low_rank, .rank = 0};
   EXPECT_THROW(no_rank.scores(kX, {kSlopes, DoubleArray(3, 0), kIntercepts}), std::invalid_argument);
+}
+
+const DoubleArray kDirections = array({{0.7, -0.2}, {-1, 0.3}, {0.4, 0.1}});
+
+TEST(CosineGate, NumpyValuePlainAndPerturbed) {
+  expect_near(CosineGate{.temperature = 0.5, .perturbation = 0}.log_weights(kX, {kDirections, kIntercepts}),
+              array({{-1.5243881805387807, -1.3718408823729327, -0.6375116447050759}}), kTight);
+  expect_near(CosineGate{.temperature = 0.3, .perturbation = 0.1}.log_weights(kX, {kDirections, kIntercepts}),
+              array({{-1.6503657312518916, -1.556755179634604, -0.5155010620435754}}), kTight);
+}
+
+TEST(CosineGate, LengthOfADirectionCountsOnlyWhenPerturbed) {
+  const DoubleArray longer = 7 * kDirections;
+  const CosineGate plain{.perturbation = 0}, perturbed{.perturbation = 0.1};
+  expect_near(plain.scores(kX, {longer, kIntercepts}), plain.scores(kX, {kDirections, kIntercepts}), kTight);
+  const DoubleArray change =
+      perturbed.scores(kX, {longer, kIntercepts}) - perturbed.scores(kX, {kDirections, kIntercepts});
+  EXPECT_GT(change.abs().maxCoeff(), 0.01);
+}
+
+TEST(ActivatedGate, NumpyValueWithTemperature) {
+  expect_near(ActivatedGate{.temperature = 0.5}.log_weights(kX, {kDirections, kIntercepts}),
+              array({{-1.3721743698461795, -0.9720078696776993, -0.9993400310892747}}), kTight);
+  const ActivatedGate sigmoid{.activation = {.kind = ActivationKind::sigmoid}, .temperature = 0.5};
+  expect_near(sigmoid.log_weights(kX, {kDirections, kIntercepts}),
+              array({{-1.3036809754301588, -0.7536705613670004, -1.3554406105639192}}), kTight);
+}
+
+TEST(HierarchicalGate, NumpyValueOfThreeExpertsInTwoGroups) {
+  // Groups {0, 2} and {1}: log_softmax([.3, -.5]) plus log_softmax([.2, -.7]) in the first group, 0 in the second.
+  expect_near(hierarchical_log_weights(array({{0.3, -0.5}}), array({{0.2, 1.0, -0.7}}), {0, 1, 0}),
+              array({{-0.7122545406798655, -1.1711006659477778, -1.6122545406798654}}), kTight);
+}
+
+TEST(HierarchicalGate, WrongGroupsAreNamed) {
+  const DoubleArray outer = array({{0, 0}}), inner = array({{0, 0, 0}});
+  EXPECT_THROW(hierarchical_log_weights(outer, inner, {0, 1}), std::invalid_argument);
+  EXPECT_THROW(hierarchical_log_weights(outer, inner, {0, 1, 2}), std::invalid_argument);
+  EXPECT_THROW(hierarchical_log_weights(outer, inner, {0, 0, 0}), std::invalid_argument);
+}
+
+TEST(TopK, SelectionBySlopesLeavesTheInterceptsOut) {
+  // a'x = (.05, -.05, .35), b = (.1, .6, 0): by score expert 1 (from 0) is first, by slope it is last.
+  const DoubleArray slopes = array({{0.05, -0.05, 0.35}}), scores = array({{0.15, 0.55, 0.35}});
+  const DoubleArray by_score = top_k_log_weights(scores, 1), by_slope = top_k_log_weights(scores, slopes, 2);
+  EXPECT_EQ(by_score(0, 1), 0.0);
+  EXPECT_TRUE(std::isinf(by_slope(0, 1)));
+  EXPECT_NEAR(by_slope(0, 2) - by_slope(0, 0), 0.2, kTight);
 }
 
 }  // namespace

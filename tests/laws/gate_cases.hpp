@@ -38,8 +38,23 @@ struct MonomialGate : QuadraticGate {
   }
 };
 
-using Gates = ::testing::Types<SoftmaxGate, WarmSoftmaxGate, ConstantGate, SigmoidGate, ColdSigmoidGate, LaplaceGate,
-                               SmoothLaplaceGate, GaussianGate, QuadraticGate, DiagonalQuadraticGate,
-                               LowRankQuadraticGate, MonomialGate>;
+struct PlainCosineGate : CosineGate {
+  PlainCosineGate() {
+    perturbation = 0;
+    temperature = 0.4;
+    smoothing = 0.1;
+  }
+};
+struct SigmoidActivatedGate : ActivatedGate {
+  SigmoidActivatedGate() {
+    activation = {.kind = ActivationKind::sigmoid};
+    temperature = 0.3;
+  }
+};
+
+using Gates =
+    ::testing::Types<SoftmaxGate, WarmSoftmaxGate, ConstantGate, SigmoidGate, ColdSigmoidGate, LaplaceGate,
+                     SmoothLaplaceGate, GaussianGate, QuadraticGate, DiagonalQuadraticGate, LowRankQuadraticGate,
+                     MonomialGate, ActivatedGate, SigmoidActivatedGate, CosineGate, PlainCosineGate>;
 
 }  // namespace clearway::laws

@@ -153,6 +153,32 @@ TYPED_TEST(GateLaws, TopKKeepsTheBestAndTheirOdds) {
   }));
 }
 
+TYPED_TEST(GateLaws, TopKBySomethingElseKeepsItsBestWithTheOddsOfTheScores) {
+  EXPECT_TRUE(holds("selection by other numbers decides who stays, scores decide the odds", [](Problem& problem) {
+    const auto drawn = draw<TypeParam>(problem);
+    const auto count = problem.between(1, problem.k);
+    const DoubleArray scores = TypeParam().scores(drawn.x, drawn.parameters);
+    const DoubleArray selection = normal_array(problem.random, problem.n, problem.k);
+    const DoubleArray kept = top_k_log_weights(scores, selection, count);
+    const DoubleArray by_scores = top_k_log_weights(scores, scores, count).exp();
+    require(largest_difference(by_scores, top_k_log_weights(scores, count).exp()) == 0.0);
+    for (Eigen::Index i = 0; i < problem.n; ++i) {
+      std::ptrdiff_t number = 0;
+      for (Eigen::Index j = 0; j < problem.k; ++j) {
+        if (std::isinf(kept(i, j))) continue;
+        ++number;
+        for (Eigen::Index l = 0; l < problem.k; ++l) {
+          if (std::isinf(kept(i, l)))
+            require(selection(i, j) >= selection(i, l));
+          else
+            require_at_most(std::abs((kept(i, j) - kept(i, l)) - (scores(i, j) - scores(i, l))), 4 * drawn.tolerance);
+        }
+      }
+      require(number == count);
+    }
+  }));
+}
+
 TYPED_TEST(GateLaws, ExtremeScoresGiveNoNaN) {
   // Inputs and parameters of size 100: scores of 1e4 for linear gates, 1e6 for quadratic ones.
   EXPECT_TRUE(holds("log-weights are finite and at most 0 for scores of 1e4 and more", [](Problem& problem) {

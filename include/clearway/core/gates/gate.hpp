@@ -23,8 +23,18 @@ A log_normalise(const A& scores) {
   return add_col(scores, minus);
 }
 
-/// Log-weights of the K best experts per row, renormalised among them; -inf for the others. K = k gives the dense gate.
-/// Selection by score, ties to the first expert (science: top-K softmax, Nguyen et al. 2024, arXiv 2309.13850).
+/// Log-weights of the K experts per row whose `selection` is largest, renormalised among them by their scores; -inf for
+/// the others. K = k gives the dense gate; ties go to the first expert. Top-K softmax (Nguyen et al. 2024, arXiv
+/// 2309.13850) selects by a_k'x and weighs by a_k'x + b_k. scores, selection: n x k.
+template <Array A>
+A top_k_log_weights(const A& scores, const A& selection, std::ptrdiff_t count) {
+  const A best = keep_top(selection, count);
+  const A barrier = best - selection;  // 0 for the selected, -inf for the others
+  const A kept = scores + barrier;
+  return log_normalise(kept);
+}
+
+/// The same with selection by the scores themselves.
 template <Array A>
 A top_k_log_weights(const A& scores, std::ptrdiff_t count) {
   const A kept = keep_top(scores, count);

@@ -48,6 +48,10 @@ Json recipe_to_json(const DesignRecipe& recipe) {
               {"label_levels", recipe.label_levels}};
 }
 
+Json vector_to_json(const Vector& values, const char* what) {
+  return json_numbers(values.data(), static_cast<std::size_t>(values.size()), what);
+}
+
 Json gate_to_json(const Gate& gate) {
   Json blocks = Json::array();
   for (int k = 0; k < gate.experts(); ++k)
@@ -59,9 +63,21 @@ Json gate_to_json(const Gate& gate) {
               {"shape", std::string(enum_name(spec.shape))},
               {"rank", spec.rank},
               {"linear_term", spec.linear_term},
-              {"input_scale", json_numbers(gate.input_scale().data(),
-                                           static_cast<std::size_t>(gate.input_scale().size()), "gate.input_scale")},
-              {"parameters", std::move(blocks)}};
+              {"top_k", spec.top_k},
+              {"top_k_rule", std::string(enum_name(spec.top_k_rule))},
+              {"outer", std::string(enum_name(spec.outer))},
+              {"inner", std::string(enum_name(spec.inner))},
+              {"transform", std::string(enum_name(spec.transform))},
+              {"units", std::string(enum_name(spec.units))},
+              {"activation", std::string(enum_name(spec.activation))},
+              {"estimate_temperature", spec.estimate_temperature},
+              {"perturbation", json_number(spec.perturbation, "gate.perturbation")},
+              {"fixed_weights", json_numbers(spec.weights.data(), spec.weights.size(), "gate.fixed_weights")},
+              {"groups", gate.group_of()},
+              {"input_centre", vector_to_json(gate.input_centre(), "gate.input_centre")},
+              {"input_scale", vector_to_json(gate.input_scale(), "gate.input_scale")},
+              {"parameters", std::move(blocks)},
+              {"shared", vector_to_json(gate.shared(), "gate.shared")}};
 }
 
 Json expert_to_json(const Expert& expert, std::size_t number) {
@@ -187,7 +203,8 @@ void refuse_excess(std::int64_t parameters, const std::string& where) {
   if (parameters > kMostParameters) user_error("{}: a model of that many parameters cannot be right", where);
 }
 
-Gate gate_from_json(JsonObject json, int inputs, int experts) {
+/// The settings of a gate. Those that the first releases did not write have their defaults where they are absent.
+GateSpec gate_spec_from_json(JsonObject& json, int experts) {
   GateSpec spec;
   spec.kind = json.choice<GateKind>("kind");
   spec.temperature = json.number("temperature");
@@ -195,14 +212,52 @@ Gate gate_from_json(JsonObject json, int inputs, int experts) {
   spec.shape = json.choice<QuadraticShape>("shape");
   spec.rank = static_cast<int>(json.integer("rank", 1, 1000));
   spec.linear_term = json.boolean("linear_term");
+  if (json.has("top_k")) spec.top_k = static_cast<int>(json.integer("top_k", 0, experts));
+  if (json.has("top_k_rule")) spec.top_k_rule = json.choice<TopKRule>("top_k_rule");
+  if (json.has("outer")) spec.outer = json.choice<LevelKind>("outer");
+  if (json.has("inner")) spec.inner = json.choice<LevelKind>("inner");
+  if (json.has("transform")) spec.transform = json.choice<GateTransform>("transform");
+  if (json.has("units")) spec.units = json.choice<GateUnits>("units");
+  if (json.has("activation")) spec.activation = json.choice<GateActivation>("activation");
+  if (json.has("estimate_temperature")) spec.estimate_temperature = json.boolean("estimate_temperature");
+  if (json.has("perturbation")) spec.perturbation = json.number("perturbation");
+  if (!(spec.perturbation >= 0.0))
+    user_error("{} must be at least 0, not {}", json.where("perturbation"), spec.perturbation);
+  if (json.has("fixed_weights")) spec.weights = json.numbers("fixed_weights");
+  return spec;
+}
+
+/// The group of every expert; none for gates without groups.
+std::vector<int> groups_from_json(JsonObject& json, int experts) {
+  std::vector<int> groups;
+  if (!json.has("groups")) return groups;
+  detail::json_to(json.at("groups"), json.where("groups"), groups);
+  for (const int group : groups)
+    if (group < 0 || group >= experts)
+      user_error("{} must hold numbers from 0 to {}, not {}", json.where("groups"), experts - 1, group);
+  return groups;
+}
+
+Gate gate_from_json(JsonObject json, int inputs, int experts) {
+  GateSpec spec = gate_spec_from_json(json, experts);
+  const std::vector<int> groups = groups_from_json(json, experts);
+  if (!groups.empty()) spec.groups = *std::max_element(groups.begin(), groups.end()) + 1;
   const std::int64_t q = inputs;
   refuse_excess((1 + q + std::max(q * (q + 1) / 2, 2 * spec.rank * q)) * experts, json.where());
 
-  Gate gate(spec, inputs, experts);
+  Gate gate;
+  try {
+    gate = Gate(spec, inputs, experts);
+    if (spec.kind == GateKind::hierarchical) gate.set_group_of(groups);
+  } catch (const std::invalid_argument& error) {
+    user_error("{}: {}", json.where(), error.what());
+  }
   const auto scale = json.numbers("input_scale", static_cast<std::size_t>(inputs));
   for (const double s : scale)
     if (!(s > 0.0)) user_error("{} must hold numbers above 0, not {}", json.where("input_scale"), s);
-  gate.set_input_scale(vector_of(scale));
+  Vector centre = Vector::Zero(inputs);
+  if (json.has("input_centre")) centre = vector_of(json.numbers("input_centre", static_cast<std::size_t>(inputs)));
+  gate.set_units(centre, vector_of(scale));
   const Json& blocks = json.at("parameters");
   const std::string where = json.where("parameters");
   if (!blocks.is_array() || blocks.size() != static_cast<std::size_t>(experts))
@@ -217,6 +272,8 @@ Gate gate_from_json(JsonObject json, int inputs, int experts) {
                  block.size());
     gate.block(k) = vector_of(block);
   }
+  if (json.has("shared") || gate.shared_size() > 0)
+    gate.shared() = vector_of(json.numbers("shared", static_cast<std::size_t>(gate.shared_size())));
   json.finish();
   return gate;
 }

@@ -114,7 +114,9 @@ Table prediction_table(PredictionInputs inputs) {
   Vector expert(static_cast<Eigen::Index>(best.size()));
   for (std::size_t t = 0; t < best.size(); ++t) expert[static_cast<Eigen::Index>(t)] = best[t] + 1;
   table.numbers("expert", expert);
-  const Matrix weights = model.gate.log_weights(data.gate_inputs).array().exp();
+  Matrix weights = model.gate.log_weights(data.gate_inputs).array().exp();
+  // An expert that a top-k gate leaves out has weight 0; exp(-inf) of a packet of numbers is a little more.
+  weights = (weights.array() < 1e-300).select(0.0, weights);
   for (int k = 0; k < model.expert_count(); ++k) table.numbers(fmt::format("gate_{}", k + 1), weights.col(k));
   for (int k = 0; k < model.expert_count(); ++k)
     add_means(table, model.experts[static_cast<std::size_t>(k)].mean(data.expert_inputs, data.trials, data.offset),

@@ -31,11 +31,18 @@ Json gate_json(const FitResult& result, const ModelNames& names) {
   const int reference = gate_reference(gate);
   Json object = Json::object();
   object["kind"] = std::string(enum_name(gate.spec().kind));
-  object["temperature"] = gate.spec().temperature;
+  object["temperature"] = gate.temperature();
   object["reference"] = reference >= 0 ? Json(reference + 1) : Json(nullptr);
   Json experts = Json::array();
   for (int k = 0; k < gate.experts(); ++k) experts.push_back(by_name(gate_report(gate, k, names)));
   object["coefficients"] = std::move(experts);
+  if (gate.spec().kind == GateKind::hierarchical) {
+    Json groups = Json::array();
+    for (const int group : gate.group_of()) groups.push_back(group + 1);
+    object["groups"] = std::move(groups);
+  }
+  if (gate.shared_size() > 0) object["shared"] = by_name(shared_gate_report(gate, names));
+  if (!gate.is_smooth()) object["top_k"] = gate.spec().top_k;
   object["separated"] = result.gate_separated;
   object["supremum_log_likelihood"] = json_number_or_null(result.supremum_log_likelihood);
   return object;

@@ -82,6 +82,9 @@ class FitCommand final : public Command {
     list.add(columns_);
     list.group("Model");
     list.add(fit_);
+    list.regroup("Gate", {"gate", "gate-temperature", "estimate-temperature", "top-k", "top-k-rule", "quadratic-shape",
+                          "quadratic-rank", "quadratic-linear-term", "groups", "outer-gate", "inner-gate",
+                          "gate-transform", "gate-units", "gate-activation", "cosine-perturbation", "gate-weights"});
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge"});

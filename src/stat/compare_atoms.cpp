@@ -52,8 +52,10 @@ GateBlocks gate_blocks(const Gate& gate) {
       break;
     case GateKind::constant:
     case GateKind::equal:
+    case GateKind::fixed:
       break;
     case GateKind::sigmoid:
+    case GateKind::unnormalised_sigmoid:
       scale = 1.0 / spec.temperature;
       blocks.intercepts_relative = false;
       blocks.slopes_relative = false;
@@ -68,6 +70,11 @@ GateBlocks gate_blocks(const Gate& gate) {
     case GateKind::quadratic:
       scale = 1.0 / spec.temperature;
       blocks.comparable = spec.shape != QuadraticShape::low_rank;
+      break;
+    case GateKind::activated:
+    case GateKind::cosine:
+    case GateKind::hierarchical:
+      blocks.comparable = false;
       break;
   }
   blocks.intercepts = Matrix::Zero(k, 1);

@@ -295,7 +295,7 @@ std::vector<std::size_t> Design::kept_rows() const {
 Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, GateKind gate) {
   check_choice(table, choice, expert);
   const bool experts_use_inputs = expert != ExpertKind::constant;
-  const bool gate_uses_inputs = gate != GateKind::constant && gate != GateKind::equal;
+  const bool gate_uses_inputs = gate_reads_inputs(gate);
   if (!experts_use_inputs && !choice.experts_on.empty() && !is_none(choice.experts_on))
     user_error("experts-on: constant experts use no inputs");
   if (!gate_uses_inputs && !choice.gate_on.empty() && !is_none(choice.gate_on))

@@ -15,6 +15,7 @@ constexpr double kSmallestNu = 1.0;
 constexpr double kLargestNu = 1e8;
 constexpr double kLargestShape = 1e10;
 constexpr double kLargestLogit = 30.0;
+constexpr double kLargestLogTemperature = 12.0;
 
 bool shared_sigma(const MixtureModel& model) {
   return model.experts.front().has_sigma() && model.experts.front().spec().variance == VarianceKind::shared;
@@ -33,7 +34,10 @@ ParameterMap::ParameterMap(const MixtureModel& prototype, const EngineSettings& 
   };
   gate.assign(static_cast<std::size_t>(g.parameters().size()), -1);
   for (Eigen::Index i = 0; i < g.parameters().size(); ++i)
-    if (!g.pinned(i)) gate[static_cast<std::size_t>(i)] = add(i % g.block_size() != 0, -kInfinity, kInfinity);
+    if (!g.pinned(i)) {
+      const double bound = g.is_log_temperature(i) ? kLargestLogTemperature : kInfinity;
+      gate[static_cast<std::size_t>(i)] = add(!g.unpenalised(i), -bound, bound);
+    }
 
   const bool shared = shared_sigma(prototype);
   const double log_floor = std::log(settings.sigma_floor);
@@ -96,15 +100,19 @@ void ParameterMap::unpack(const Vector& free, MixtureModel& model) const {
   if (noise >= 0) model.noise_weight = 1 / (1 + std::exp(-value(noise)));
 }
 
-double EmEngine::penalty(const MixtureModel& model) const {
-  if (settings_.gate_ridge == 0) return 0;
+double gate_penalty(const Gate& gate, const ParameterMap& map, double ridge) {
+  if (ridge == 0) return 0;
   double sum = 0;
-  for (std::size_t i = 0; i < map_.gate.size(); ++i)
-    if (map_.gate[i] >= 0 && map_.penalised[static_cast<std::size_t>(map_.gate[i])]) {
-      const double value = model.gate.parameters()(static_cast<Eigen::Index>(i));
+  for (std::size_t i = 0; i < map.gate.size(); ++i)
+    if (map.gate[i] >= 0 && map.penalised[static_cast<std::size_t>(map.gate[i])]) {
+      const double value = gate.parameters()(static_cast<Eigen::Index>(i));
       sum += value * value;
     }
-  return -0.5 * settings_.gate_ridge * total_weight_ * sum;
+  return -0.5 * ridge * sum;
+}
+
+double EmEngine::penalty(const MixtureModel& model) const {
+  return gate_penalty(model.gate, map_, settings_.gate_ridge * total_weight_);
 }
 
 }  // namespace clearway::detail

@@ -37,6 +37,9 @@ struct ParameterMap {
   void unpack(const Vector& free, MixtureModel& model) const;
 };
 
+/// -0.5 * ridge * |penalised gate parameters|^2.
+double gate_penalty(const Gate& gate, const ParameterMap& map, double ridge);
+
 class EmEngine {
  public:
   EmEngine(const MixtureModel& prototype, const EngineSettings& settings, double total_weight)

@@ -36,6 +36,8 @@ class Fitter {
                               Expert(options.expert, static_cast<int>(data.expert_inputs.cols()),
                                      static_cast<int>(data.response.cols()), data.classes));
     scaling_ = Scaling(data, prototype_);
+    if (options.gate.units == GateUnits::raw)
+      prototype_.gate = prototype_.gate.on_standard_scale(scaling_.gate_centre, scaling_.gate_scale);
     settings_.threads = resolve_threads(options.threads);
     settings_.gate_ridge = options.gate_ridge;
     settings_.sigma_floor =
@@ -94,6 +96,9 @@ class Fitter {
       if (data_.labels[i] >= options_.experts)
         user_error("row {}: its label is expert {} but there are {} experts", i + 1, data_.labels[i] + 1,
                    options_.experts);
+    if (options_.gate.kind == GateKind::unnormalised_sigmoid)
+      user_error("gate '{}' has weights that do not sum to 1, so there is no likelihood; it is for least squares",
+                 enum_name(options_.gate.kind));
     if (options_.method == FitMethod::spectral && options_.experts > 1) {
       MixtureModel prototype;
       prototype.experts.assign(static_cast<std::size_t>(options_.experts),
@@ -120,7 +125,8 @@ class Fitter {
     if (start.expert_count() != options_.experts)
       user_error("the given start has {} experts, the options ask for {}", start.expert_count(), options_.experts);
     MixtureModel model = scaling_.to_standard(start);
-    if (model.gate.spec().kind == GateKind::laplace) model.gate.set_input_scale(Vector::Ones(model.gate.inputs()));
+    if (model.gate.inputs() == prototype_.gate.inputs())
+      model.gate.set_units(prototype_.gate.input_centre(), prototype_.gate.input_scale());
     for (std::size_t j = 0; j < model.experts.size(); ++j)
       if (model.experts[j].parameters().size() != prototype_.experts[j].parameters().size() ||
           model.experts[j].spec().kind != options_.expert.kind || model.gate.spec().kind != options_.gate.kind ||
@@ -134,6 +140,7 @@ class Fitter {
   }
 
   bool separated(const Solution& solution) {
+    if (options_.gate.top_k == 1 && !prototype_.gate.is_smooth()) return false;  // no smooth gate whose ends are far
     // A gate coefficient that is huge on the working scale and smaller than its own standard error: the likelihood has
     // no maximum, it only flattens out.
     const detail::ParameterMap& map = tournament_->engine().map();
@@ -301,6 +308,12 @@ class Fitter {
     if (result.degrees_of_freedom >= result.effective_rows)
       warnings.push_back(
           fmt::format("The model has {} parameters for {:g} rows.", result.degrees_of_freedom, result.effective_rows));
+    if (!result.model.gate.is_smooth())
+      warnings.push_back(
+          fmt::format("The likelihood of a top-{} gate jumps where another expert enters the selection of a row: the "
+                      "gate is the best "
+                      "that was found, not a zero of a score, and has no standard errors for the borders.",
+                      options_.gate.top_k));
     if (options_.starts == 0 && options_.experts > 1 && result.starts_agreed < 2 &&
         !tournament_->stable_under_reseeding() && options_.method != FitMethod::spectral)
       warnings.push_back(
@@ -313,7 +326,9 @@ class Fitter {
 
   // The spectral start assumes that no gate direction has a component along a regressor (docs/spectral.md).
   void warn_of_bias(const Solution& winner, FitResult& result) const {
-    if (result.start != StartKind::spectral || options_.experts < 3 || options_.gate.kind != GateKind::softmax) return;
+    if (result.start != StartKind::spectral || options_.experts < 3 || options_.gate.kind != GateKind::softmax ||
+        options_.gate.transform != GateTransform::none)
+      return;
     const Index d = data_.expert_inputs.cols();
     if (data_.gate_inputs.cols() != d || data_.gate_inputs != data_.expert_inputs) return;
     Matrix gate(options_.experts, d), experts(options_.experts, d);

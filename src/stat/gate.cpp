@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "clearway/base/errors.hpp"
-#include "clearway/core/gates/gaussian.hpp"
-#include "clearway/core/gates/laplace.hpp"
-#include "clearway/core/gates/quadratic.hpp"
-#include "clearway/core/gates/sigmoid.hpp"
-#include "clearway/core/gates/softmax.hpp"
+#include "clearway/core/gates/hierarchical.hpp"
+#include "gate_scores.hpp"
 
 namespace clearway {
 namespace {
@@ -16,426 +14,366 @@ namespace {
 using Array2 = Eigen::ArrayXXd;
 using Eigen::Index;
 
-// Number of entries of a lower triangle.
-int triangle(int q) {
-  return q * (q + 1) / 2;
+void check_top_k(const GateSpec& spec, int experts) {
+  if (spec.top_k == 0) return;
+  if (spec.top_k < 0 || spec.top_k > experts)
+    user_error("top-k must be between 0 and the number of experts ({}), not {}", experts, spec.top_k);
+  if (!gate_reads_inputs(spec.kind))
+    user_error("top-k needs a gate that reads inputs, not '{}': it would select the same experts everywhere",
+               enum_name(spec.kind));
+  if (spec.kind == GateKind::hierarchical && spec.top_k_rule == TopKRule::slopes)
+    user_error("top-k-rule 'slopes' needs scores with an intercept, which gate 'hierarchical' does not have");
 }
 
-int quadratic_form_size(const GateSpec& spec, int q) {
-  switch (spec.shape) {
-    case QuadraticShape::full:
-      return triangle(q);
-    case QuadraticShape::diagonal:
-      return q;
-    case QuadraticShape::low_rank:
-      return 2 * spec.rank * q;
-  }
-  return 0;
+void check_weights(const GateSpec& spec, int experts) {
+  if (spec.kind != GateKind::fixed) return;
+  if (static_cast<int>(spec.weights.size()) != experts)
+    user_error("gate-weights must hold one number per expert: {} for {} experts", spec.weights.size(), experts);
+  for (const double weight : spec.weights)
+    if (!(weight > 0) || !std::isfinite(weight)) user_error("gate-weights must be positive numbers, not {}", weight);
 }
 
-int linear_size(const GateSpec& spec, int q) {
-  return spec.linear_term ? q : 0;
+void check_groups(const GateSpec& spec, int experts) {
+  if (spec.kind != GateKind::hierarchical) return;
+  if (spec.groups < 1) user_error("groups must be at least 1, not {}", spec.groups);
+  if (experts > 1 && spec.groups > experts)
+    user_error("groups must be at most the number of experts ({}), not {}", experts, spec.groups);
 }
 
-int block_size_of(const GateSpec& spec, int q) {
-  switch (spec.kind) {
-    case GateKind::equal:
-      return 0;
-    case GateKind::constant:
-      return 1;
-    case GateKind::softmax:
-    case GateKind::sigmoid:
-    case GateKind::laplace:
-      return 1 + q;
-    case GateKind::gaussian:
-      return 1 + q + triangle(q);
-    case GateKind::quadratic:
-      return 1 + linear_size(spec, q) + quadratic_form_size(spec, q);
-  }
-  return 0;
-}
-
-// The parameters seen as one row per expert: k x block.
-Array2 blocks_as_rows(const Vector& parameters, int experts, int block) {
-  return Eigen::Map<const Matrix>(parameters.data(), block, experts).transpose().array();
-}
-
-QuadraticForm core_form(QuadraticShape shape) {
-  switch (shape) {
-    case QuadraticShape::full:
-      return QuadraticForm::full;
-    case QuadraticShape::diagonal:
-      return QuadraticForm::diagonal;
-    case QuadraticShape::low_rank:
-      return QuadraticForm::low_rank;
-  }
-  return QuadraticForm::full;
-}
-
-// Lower-triangular factor of a Gaussian gate from its packed columns (diagonal stored as logarithm).
-Matrix unpack_factor(const double* packed, int q) {
-  Matrix factor = Matrix::Zero(q, q);
-  for (int j = 0; j < q; ++j)
-    for (int i = j; i < q; ++i, ++packed) factor(i, j) = i == j ? std::exp(*packed) : *packed;
-  return factor;
+void normalise_log_rows(Matrix& t) {
+  const Vector top = t.rowwise().maxCoeff();
+  t.colwise() -= top;
+  const Vector lse = t.array().exp().rowwise().sum().log();
+  t.colwise() -= lse;
 }
 
 }  // namespace
 
 Gate::Gate(GateSpec spec, int inputs, int experts)
-    : spec_(spec), inputs_(inputs), experts_(experts), block_size_(0), input_scale_(Vector::Ones(inputs)) {
+    : spec_(std::move(spec)),
+      inputs_(inputs),
+      experts_(experts),
+      block_size_(0),
+      input_centre_(Vector::Zero(std::max(0, inputs))),
+      input_scale_(Vector::Ones(std::max(0, inputs))) {
   if (experts < 1) user_error("a gate needs at least 1 expert, not {}", experts);
   if (inputs < 0) user_error("a gate cannot have {} inputs", inputs);
-  if (!(spec.temperature > 0)) user_error("gate temperature must be positive, not {}", spec.temperature);
-  if (spec.kind == GateKind::quadratic && spec.shape == QuadraticShape::low_rank && spec.rank < 1)
-    user_error("quadratic rank must be at least 1, not {}", spec.rank);
-  block_size_ = block_size_of(spec, inputs);
-  parameters_ = Vector::Zero(static_cast<Index>(experts) * block_size_);
+  if (!(spec_.temperature > 0)) user_error("gate temperature must be positive, not {}", spec_.temperature);
+  if (spec_.kind == GateKind::quadratic && spec_.shape == QuadraticShape::low_rank && spec_.rank < 1)
+    user_error("quadratic rank must be at least 1, not {}", spec_.rank);
+  if (!(spec_.perturbation >= 0)) user_error("cosine-perturbation must be at least 0, not {}", spec_.perturbation);
+  check_top_k(spec_, experts);
+  check_weights(spec_, experts);
+  check_groups(spec_, experts);
+  block_size_ = family(block_kind()).block_size();
+  if (spec_.kind == GateKind::hierarchical) {
+    groups_ = std::min(spec_.groups, experts);
+    for (int k = 0; k < experts; ++k) group_of_.push_back(k * groups_ / experts);
+    shared_size_ = groups_ * family(group_kind()).block_size();
+  }
+  if (estimates_temperature()) shared_size_ = 1;
+  parameters_ = Vector::Zero(shared_begin() + shared_size_);
+  if (estimates_temperature()) parameters_(parameters_.size() - 1) = std::log(spec_.temperature);
+}
+
+// Kind of the blocks of the experts: the inner gate of a hierarchical one.
+GateKind Gate::block_kind() const {
+  if (spec_.kind != GateKind::hierarchical) return spec_.kind;
+  return spec_.inner == LevelKind::softmax ? GateKind::softmax : GateKind::laplace;
+}
+
+GateKind Gate::group_kind() const {
+  return spec_.outer == LevelKind::softmax ? GateKind::softmax : GateKind::laplace;
+}
+
+detail::ScoreFamily Gate::family(GateKind kind) const {
+  detail::ScoreFamily result{.spec = spec_, .inputs = inputs_};
+  result.spec.kind = kind;
+  if (estimates_temperature() && parameters_.size() > 0) result.spec.temperature = temperature();
+  result.distance_scale = keeps_units() ? Vector(Vector::Ones(inputs_)) : input_scale_;
+  return result;
+}
+
+bool Gate::estimates_temperature() const {
+  if (!spec_.estimate_temperature) return false;
+  return spec_.kind == GateKind::activated || (spec_.kind == GateKind::cosine && spec_.perturbation == 0);
+}
+
+double Gate::temperature() const {
+  return estimates_temperature() ? std::exp(parameters_(parameters_.size() - 1)) : spec_.temperature;
+}
+
+Gate Gate::dense() const {
+  Gate result = *this;
+  result.spec_.top_k = 0;
+  return result;
+}
+
+Eigen::Map<const Vector> Gate::group_block(int group) const {
+  const Index size = shared_size_ / groups_;
+  return {parameters_.data() + shared_begin() + group * size, size};
+}
+
+Eigen::Map<Vector> Gate::group_block(int group) {
+  const Index size = shared_size_ / groups_;
+  return {parameters_.data() + shared_begin() + group * size, size};
+}
+
+Matrix Gate::group_blocks() const {
+  return Eigen::Map<const Matrix>(parameters_.data() + shared_begin(), shared_size_ / groups_, groups_);
+}
+
+void Gate::set_group_of(const std::vector<int>& group_of) {
+  if (spec_.kind != GateKind::hierarchical) user_error("only a hierarchical gate has groups");
+  if (static_cast<int>(group_of.size()) != experts_)
+    user_error("the groups of a gate need {} numbers, one for each expert, not {}", experts_, group_of.size());
+  int seen = 0;
+  for (const int group : group_of) {
+    if (group < 0 || group > seen)
+      user_error("the groups of a gate must be numbered in the order of their first expert, not {}", group);
+    seen = std::max(seen, group + 1);
+  }
+  if (seen != groups_) user_error("the gate has {} groups, not {}", groups_, seen);
+  group_of_ = group_of;
+}
+
+bool Gate::last_of_group(int expert) const {
+  const int group = group_of_[static_cast<std::size_t>(expert)];
+  for (int k = expert + 1; k < experts_; ++k)
+    if (group_of_[static_cast<std::size_t>(k)] == group) return false;
+  return true;
+}
+
+int Gate::group_size(int group) const {
+  return static_cast<int>(std::count(group_of_.begin(), group_of_.end(), group));
 }
 
 bool Gate::pinned(Index i) const {
-  const Index expert = i / block_size_;
-  const Index offset = i % block_size_;
-  if (expert != experts_ - 1) return false;
-  switch (spec_.kind) {
-    case GateKind::softmax:
-    case GateKind::constant:
-      return true;
-    case GateKind::quadratic:
-      return spec_.shape != QuadraticShape::low_rank || offset <= linear_size(spec_, inputs_);
-    case GateKind::laplace:
-    case GateKind::gaussian:
-      return offset == 0;
-    case GateKind::sigmoid:
-    case GateKind::equal:
-      return false;
+  const bool hierarchical = spec_.kind == GateKind::hierarchical;
+  if (i >= shared_begin()) {
+    if (!hierarchical) return false;  // the log temperature
+    const Index size = shared_size_ / groups_;
+    const Index group = (i - shared_begin()) / size, offset = (i - shared_begin()) % size;
+    return groups_ == 1 || (group == groups_ - 1 && offset < family(group_kind()).free_shift());
   }
-  return false;
+  const auto expert = static_cast<int>(i / block_size_);
+  const Index offset = i % block_size_;
+  if (experts_ == 1) return sums_to_one();
+  if (hierarchical) {
+    if (group_size(group_of_[static_cast<std::size_t>(expert)]) == 1) return true;
+    return last_of_group(expert) && offset < family(block_kind()).free_shift();
+  }
+  // Selected by slopes alone, one expert has all the weight whatever its intercept.
+  if (spec_.top_k == 1 && spec_.top_k_rule == TopKRule::slopes && offset == 0) return true;
+  return expert == experts_ - 1 && offset < family(spec_.kind).free_shift();
+}
+
+bool Gate::unpenalised(Index i) const {
+  if (i < shared_begin()) return i % block_size_ == 0;
+  if (is_log_temperature(i)) return true;
+  return (i - shared_begin()) % (shared_size_ / groups_) == 0;
 }
 
 int Gate::degrees_of_freedom() const {
-  const int k = experts_, q = inputs_;
-  if (k == 1) return 0;
-  switch (spec_.kind) {
-    case GateKind::equal:
-      return 0;
-    case GateKind::constant:
-      return k - 1;
-    case GateKind::softmax:
-      return (k - 1) * (1 + q);
-    case GateKind::sigmoid:
-      return k * (1 + q);
-    case GateKind::laplace:
-      return k * q + k - 1;
-    case GateKind::gaussian:  // the same family of weights as the full quadratic gate
-      return (k - 1) * (1 + q + triangle(q));
-    case GateKind::quadratic:
-      if (spec_.shape == QuadraticShape::low_rank) {
-        // Symmetric matrices of rank 2r have 2rq - r(2r - 1) free entries.
-        const int r = spec_.rank;
-        const int form = 2 * r >= q ? triangle(q) : 2 * r * q - r * (2 * r - 1);
-        return (k - 1) * (1 + linear_size(spec_, q)) + k * form;
-      }
-      return (k - 1) * block_size_;
+  if (spec_.kind == GateKind::hierarchical) {
+    int df = family(group_kind()).degrees_of_freedom(groups_);
+    for (int g = 0; g < groups_; ++g) df += family(block_kind()).degrees_of_freedom(group_size(g));
+    return df;
   }
-  return 0;
-}
-
-void Gate::set_input_scale(const Vector& scale) {
-  if (scale.size() != inputs_ || !(scale.array() > 0).all())
-    user_error("the input scale of a gate needs {} positive numbers", inputs_);
-  input_scale_ = scale;
+  int df = family(spec_.kind).degrees_of_freedom(experts_);
+  if (experts_ == 1) return df;
+  if (spec_.top_k == 1 && is_linear()) {  // the selection knows no common factor of the scores, by slopes no intercept
+    df -= 1;
+    if (spec_.top_k_rule == TopKRule::slopes) df -= experts_ - 1;
+  }
+  return df;
 }
 
 Matrix Gate::scores(const ConstMatrixRef& x) const {
   if (x.cols() != inputs_) user_error("the gate was made for {} inputs, not {}", inputs_, x.cols());
-  const int q = inputs_;
   if (spec_.kind == GateKind::equal) return Matrix::Zero(x.rows(), experts_);
-  const Array2 rows = blocks_as_rows(parameters_, experts_, block_size_);
-  const Array2 intercepts = rows.leftCols(1).transpose();
-  switch (spec_.kind) {
-    case GateKind::equal:
-      break;
-    case GateKind::constant:
-      return intercepts.replicate(x.rows(), 1).matrix();
-    case GateKind::softmax:
-      return SoftmaxGate{.temperature = spec_.temperature}
-          .scores(Array2(x), SoftmaxParameters<Array2>{.slopes = rows.rightCols(q), .intercepts = intercepts})
-          .matrix();
-    case GateKind::sigmoid:
-      return SigmoidGate{.temperature = spec_.temperature}
-          .scores(Array2(x), SigmoidParameters<Array2>{.slopes = rows.rightCols(q), .intercepts = intercepts})
-          .matrix();
-    case GateKind::laplace: {
-      const auto inverse = input_scale_.array().inverse().transpose();
-      const Array2 scaled = Array2(x).rowwise() * inverse;
-      const Array2 centres = rows.rightCols(q).rowwise() * inverse;
-      LaplaceGate gate;
-      gate.temperature = spec_.temperature;
-      return gate.scores(scaled, LaplaceParameters<Array2>{.centres = centres, .intercepts = intercepts}).matrix();
-    }
-    case GateKind::gaussian:
-      return GaussianGate{}
-          .scores(Array2(x), GaussianGateParameters<Array2>{.centres = rows.middleCols(1, q),
-                                                            .factors = rows.rightCols(triangle(q)),
-                                                            .intercepts = intercepts})
-          .matrix();
-    case GateKind::quadratic: {
-      QuadraticGate gate;
-      gate.form = core_form(spec_.shape);
-      gate.rank = spec_.rank;
-      gate.linear_term = spec_.linear_term;
-      gate.temperature = spec_.temperature;
-      const int linear = linear_size(spec_, q);
-      QuadraticParameters<Array2> p{.slopes = rows.middleCols(1, linear),
-                                    .forms = rows.rightCols(quadratic_form_size(spec_, q)),
-                                    .intercepts = intercepts};
-      return gate.scores(Array2(x), p).matrix();
-    }
+  if (spec_.kind == GateKind::fixed) {
+    const auto weights = Eigen::Map<const Vector>(spec_.weights.data(), experts_);
+    return (weights / weights.sum()).array().log().matrix().transpose().replicate(x.rows(), 1);
   }
-  return Matrix::Zero(x.rows(), experts_);
+  const Eigen::Map<const Matrix> blocks(parameters_.data(), block_size_, experts_);
+  const Matrix z = seen(x);
+  const Matrix t = family(block_kind()).scores(z, blocks);
+  if (spec_.kind != GateKind::hierarchical) return t;
+  const Matrix between = family(group_kind()).scores(z, group_blocks());
+  return hierarchical_log_weights(Array2(between), Array2(t), group_of_).matrix();
+}
+
+// What top-k selects by.
+Matrix Gate::selection(const ConstMatrixRef& x, const Matrix& scores) const {
+  if (spec_.top_k_rule == TopKRule::score) return scores;
+  Gate without = dense();
+  for (int k = 0; k < experts_; ++k) without.block(k)(0) = 0;
+  return without.scores(x);
 }
 
 Matrix Gate::log_weights(const ConstMatrixRef& x) const {
   Matrix t = scores(x);
-  const Vector top = t.rowwise().maxCoeff();
-  t.colwise() -= top;
-  const Vector lse = t.array().exp().rowwise().sum().log();
-  t.colwise() -= lse;
+  if (!sums_to_one()) return t;
+  if (!is_smooth())
+    return top_k_log_weights(Array2(t), Array2(selection(x, t)), static_cast<std::ptrdiff_t>(spec_.top_k)).matrix();
+  normalise_log_rows(t);
   return t;
 }
 
 bool Gate::is_linear() const {
-  return spec_.kind == GateKind::softmax || spec_.kind == GateKind::constant ||
-         (spec_.kind == GateKind::quadratic && spec_.shape != QuadraticShape::low_rank);
+  return family(spec_.kind).is_linear();
 }
 
 Matrix Gate::features(const ConstMatrixRef& x) const {
-  const int q = inputs_;
-  Matrix f(x.rows(), block_size_);
-  f.col(0).setOnes();
-  if (spec_.kind == GateKind::constant) return f;
-  const int linear = spec_.kind == GateKind::quadratic ? linear_size(spec_, q) : q;
-  if (linear > 0) f.middleCols(1, q) = x;
-  if (spec_.kind == GateKind::quadratic) {
-    int column = 1 + linear;
-    for (int i = 0; i < q; ++i) {
-      const int last = spec_.shape == QuadraticShape::full ? q - 1 : i;
-      for (int j = i; j <= last; ++j) f.col(column++) = x.col(i).cwiseProduct(x.col(j));
-    }
-  }
-  return f;
+  return family(spec_.kind).features(seen(x));
 }
 
 Matrix Gate::score_jacobian(const ConstMatrixRef& x, int expert) const {
-  const int q = inputs_;
-  const auto theta = block(expert);
-  if (spec_.kind == GateKind::equal) return Matrix(x.rows(), 0);
-  if (spec_.kind == GateKind::constant) return Matrix::Ones(x.rows(), 1);
-  if (is_linear()) return features(x) / spec_.temperature;
-  Matrix j(x.rows(), block_size_);
-  j.col(0).setOnes();
-  switch (spec_.kind) {
-    case GateKind::sigmoid: {  // d log sigmoid(s) = 1 - sigmoid(s)
-      const Vector s = ((x * theta.tail(q)).array() + theta(0)) / spec_.temperature;
-      const Vector slope = (1.0 / (1.0 + s.array().exp())) / spec_.temperature;
-      j.col(0) = slope;
-      j.rightCols(q) = slope.asDiagonal() * x;
-      break;
+  if (!has_own_scores()) throw std::logic_error("the scores of this gate depend on more than one block");
+  return family(spec_.kind).jacobian(seen(x), Vector(block(expert)));
+}
+
+std::vector<GateLevel> Gate::levels(const ConstMatrixRef& x) const {
+  std::vector<GateLevel> result;
+  if (parameters_.size() == 0) return result;
+  const Matrix z = seen(x);
+  // Members of one level with the blocks of their scores.
+  const auto add = [&](const detail::ScoreFamily& scores, const Matrix& blocks, const std::vector<Index>& begins,
+                       std::vector<std::vector<int>> below) {
+    GateLevel level{.experts = std::move(below), .log_weights = scores.scores(z, blocks)};
+    level.normalised = sums_to_one();
+    const Matrix t = level.log_weights;
+    if (level.normalised) normalise_log_rows(level.log_weights);
+    const Index extra = estimates_temperature() ? 1 : 0;
+    for (Index m = 0; m < blocks.cols(); ++m) {
+      std::vector<Index> where;
+      for (Index c = 0; c < blocks.rows(); ++c) where.push_back(begins[static_cast<std::size_t>(m)] + c);
+      if (extra) where.push_back(parameters_.size() - 1);
+      level.parameters.push_back(std::move(where));
+      if (m > 0 && scores.is_linear()) continue;  // one matrix of features for all members
+      Matrix jacobian(z.rows(), blocks.rows() + extra);
+      jacobian.leftCols(blocks.rows()) = scores.jacobian(z, Vector(blocks.col(m)));
+      if (extra) jacobian.rightCols(1) = scores.temperature_derivative(Vector(t.col(m)), blocks(0, m));
+      level.jacobians.push_back(std::move(jacobian));
     }
-    case GateKind::laplace: {
-      const double smoothing = LaplaceGate{}.smoothing;
-      Matrix difference = x.rowwise() - theta.tail(q).transpose();
-      difference = difference * input_scale_.cwiseInverse().asDiagonal();
-      const Vector distance = (difference.rowwise().squaredNorm().array() + smoothing * smoothing).sqrt();
-      j.rightCols(q) = (distance.array() * spec_.temperature).inverse().matrix().asDiagonal() * difference *
-                       input_scale_.cwiseInverse().asDiagonal();
-      break;
+    result.push_back(std::move(level));
+  };
+  const auto add_experts = [&](const std::vector<int>& members) {
+    Matrix blocks(block_size_, static_cast<Index>(members.size()));
+    std::vector<Index> begins;
+    std::vector<std::vector<int>> below;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      blocks.col(static_cast<Index>(m)) = block(members[m]);
+      begins.push_back(static_cast<Index>(members[m]) * block_size_);
+      below.push_back({members[m]});
     }
-    case GateKind::gaussian: {
-      const Matrix difference = x.rowwise() - theta.segment(1, q).transpose();
-      const Matrix factor = unpack_factor(theta.data() + 1 + q, q);
-      const Matrix u = difference * factor;  // rows: (L'(x - c))'
-      j.middleCols(1, q) = u * factor.transpose();
-      int column = 1 + q;
-      for (int b = 0; b < q; ++b)
-        for (int a = b; a < q; ++a, ++column) {
-          if (a == b)
-            j.col(column) = 1.0 - u.col(b).array() * difference.col(b).array() * factor(b, b);
-          else
-            j.col(column) = -u.col(b).cwiseProduct(difference.col(a));
-        }
-      break;
+    add(family(block_kind()), blocks, begins, std::move(below));
+  };
+  std::vector<std::vector<int>> members(static_cast<std::size_t>(groups_));
+  for (int k = 0; k < experts_; ++k)
+    members[group_of_.empty() ? 0 : static_cast<std::size_t>(group_of_[static_cast<std::size_t>(k)])].push_back(k);
+  if (spec_.kind != GateKind::hierarchical) {
+    add_experts(members.front());
+    return result;
+  }
+  std::vector<Index> begins;
+  for (int g = 0; g < groups_; ++g) begins.push_back(shared_begin() + g * (shared_size_ / groups_));
+  add(family(group_kind()), group_blocks(), begins, members);
+  for (const auto& group : members)
+    if (group.size() > 1) add_experts(group);
+  return result;
+}
+
+Matrix Gate::weighted_log_jacobian(const ConstMatrixRef& x, const ConstMatrixRef& c) const {
+  Matrix weight = c;
+  if (!is_smooth()) {  // log w_k of a selected expert is its score minus the logsumexp over the selected ones
+    const Array2 logs = log_weights(x).array();
+    // exp(-inf) of a packet of numbers need not be exactly 0.
+    const Eigen::Array<bool, Eigen::Dynamic, Eigen::Dynamic> selected = logs > -std::numeric_limits<double>::infinity();
+    const Matrix kept = selected.select(logs.exp(), 0.0);
+    weight = selected.select(weight.array(), 0.0);
+    const Vector total = weight.rowwise().sum();
+    weight -= total.asDiagonal() * kept;
+  }
+  Matrix j = Matrix::Zero(x.rows(), parameters_.size());
+  for (const GateLevel& level : levels(x)) {
+    const auto members = static_cast<Index>(level.experts.size());
+    Matrix pooled = Matrix::Zero(x.rows(), members);
+    for (Index m = 0; m < members; ++m)
+      for (const int expert : level.experts[static_cast<std::size_t>(m)]) pooled.col(m) += weight.col(expert);
+    if (level.normalised) {
+      const Vector total = pooled.rowwise().sum();
+      pooled -= total.asDiagonal() * level.log_weights.array().exp().matrix();
     }
-    case GateKind::quadratic: {  // low rank
-      const int linear = linear_size(spec_, q);
-      if (linear > 0) j.middleCols(1, q) = x;
-      for (int r = 0; r < spec_.rank; ++r) {
-        const int at = 1 + linear + 2 * r * q;
-        const Vector ux = x * theta.segment(at, q);
-        const Vector vx = x * theta.segment(at + q, q);
-        j.middleCols(at, q) = vx.asDiagonal() * x;
-        j.middleCols(at + q, q) = ux.asDiagonal() * x;
-      }
-      j /= spec_.temperature;
-      break;
+    for (Index m = 0; m < members; ++m) {
+      const auto at = static_cast<std::size_t>(m);
+      const Matrix& jacobian = level.jacobian(at);
+      for (Index column = 0; column < jacobian.cols(); ++column)
+        j.col(level.parameters[at][static_cast<std::size_t>(column)]) +=
+            pooled.col(m).cwiseProduct(jacobian.col(column));
     }
-    default:
-      break;
   }
   return j;
 }
 
 Matrix Gate::combination_jacobian(const ConstMatrixRef& x, const ConstMatrixRef& values) const {
-  const Matrix weights = log_weights(x).array().exp();
-  const Vector combined = weights.cwiseProduct(values).rowwise().sum();
-  Matrix j(x.rows(), parameters_.size());
-  for (int k = 0; k < experts_; ++k) {
-    const Vector slope = weights.col(k).cwiseProduct(values.col(k) - combined);  // d sum / d t_k
-    j.middleCols(static_cast<Eigen::Index>(k) * block_size_, block_size_) = slope.asDiagonal() * score_jacobian(x, k);
-  }
-  return j;
-}
-
-// The change of scale x = (x_raw - centre) / scale, block by block; the inverse is the same with other arguments.
-Gate Gate::on_raw_scale(const Vector& centre, const Vector& scale) const {
-  const int q = inputs_;
-  if (centre.size() != q || scale.size() != q) user_error("the scale of a gate needs {} numbers", q);
-  Gate raw = *this;
-  if (spec_.kind == GateKind::equal || spec_.kind == GateKind::constant) return raw;
-  for (int k = 0; k < experts_; ++k) {
-    auto b = raw.block(k);
-    switch (spec_.kind) {
-      case GateKind::softmax:
-      case GateKind::sigmoid:
-        b.tail(q) = b.tail(q).cwiseQuotient(scale).eval();
-        b(0) -= b.tail(q).dot(centre);
-        break;
-      case GateKind::laplace:
-        b.tail(q) = (centre + b.tail(q).cwiseProduct(scale)).eval();
-        break;
-      case GateKind::gaussian: {
-        b.segment(1, q) = (centre + b.segment(1, q).cwiseProduct(scale)).eval();
-        int at = 1 + q;
-        for (int j = 0; j < q; ++j)
-          for (int i = j; i < q; ++i, ++at) {
-            if (i == j)
-              b(at) -= std::log(scale(i));
-            else
-              b(at) /= scale(i);
-          }
-        break;
-      }
-      case GateKind::quadratic: {
-        const int linear = linear_size(spec_, q);
-        if (linear == 0 && !centre.isZero(0))
-          throw std::logic_error("a quadratic gate without a linear term cannot be moved to another centre");
-        Vector slopes = linear > 0 ? Vector(b.segment(1, q).cwiseQuotient(scale)) : Vector::Zero(q);
-        double intercept = b(0) - slopes.dot(centre);
-        int at = 1 + linear;
-        if (spec_.shape == QuadraticShape::low_rank) {
-          for (int r = 0; r < spec_.rank; ++r, at += 2 * q) {
-            const Vector u = b.segment(at, q).cwiseQuotient(scale);
-            const Vector v = b.segment(at + q, q).cwiseQuotient(scale);
-            slopes -= u.dot(centre) * v + v.dot(centre) * u;
-            intercept += u.dot(centre) * v.dot(centre);
-            b.segment(at, q) = u;
-            b.segment(at + q, q) = v;
-          }
-        } else {
-          for (int i = 0; i < q; ++i) {
-            const int last = spec_.shape == QuadraticShape::full ? q - 1 : i;
-            for (int j = i; j <= last; ++j, ++at) {
-              b(at) /= scale(i) * scale(j);
-              slopes(i) -= b(at) * centre(j);
-              slopes(j) -= b(at) * centre(i);
-              intercept += b(at) * centre(i) * centre(j);
-            }
-          }
-        }
-        b(0) = intercept;
-        if (linear > 0) b.segment(1, q) = slopes;
-        break;
-      }
-      default:
-        break;
-    }
-  }
-  if (spec_.kind == GateKind::laplace) raw.input_scale_ = input_scale_.cwiseProduct(scale);
-  return raw;
-}
-
-Gate Gate::on_standard_scale(const Vector& centre, const Vector& scale) const {
-  return on_raw_scale(-centre.cwiseQuotient(scale), scale.cwiseInverse());
+  return weighted_log_jacobian(x, log_weights(x).array().exp().matrix().cwiseProduct(values));
 }
 
 void Gate::pin() {
-  if (experts_ == 0 || block_size_ == 0) return;
+  if (parameters_.size() == 0) return;
   Eigen::Map<Matrix> blocks(parameters_.data(), block_size_, experts_);
-  int shared = 0;  // leading entries of a block that may be shifted together for all experts
-  switch (spec_.kind) {
-    case GateKind::softmax:
-    case GateKind::constant:
-      shared = block_size_;
-      break;
-    case GateKind::quadratic:
-      shared = spec_.shape == QuadraticShape::low_rank ? 1 + linear_size(spec_, inputs_) : block_size_;
-      break;
-    case GateKind::laplace:
-    case GateKind::gaussian:
-      shared = 1;
-      break;
-    default:
-      break;
+  const int shift = family(block_kind()).free_shift();
+  if (spec_.kind == GateKind::hierarchical) {
+    for (int k = 0; k < experts_; ++k) {
+      if (!last_of_group(k)) continue;
+      const int group = group_of_[static_cast<std::size_t>(k)];
+      const Vector last = blocks.col(k).head(shift);
+      for (int l = 0; l <= k; ++l)
+        if (group_of_[static_cast<std::size_t>(l)] == group) blocks.col(l).head(shift) -= last;
+      if (group_size(group) == 1) blocks.col(k).setZero();
+    }
+    Eigen::Map<Matrix> between(parameters_.data() + shared_begin(), shared_size_ / groups_, groups_);
+    const int outer_shift = family(group_kind()).free_shift();
+    const Vector last = between.col(groups_ - 1).head(outer_shift);
+    between.topRows(outer_shift).colwise() -= last;
+    if (groups_ == 1) between.setZero();
+    return;
   }
-  const Vector last = blocks.col(experts_ - 1).head(shared);
-  blocks.topRows(shared).colwise() -= last;
+  if (experts_ == 1 && sums_to_one()) blocks.setZero();
+  const Vector last = blocks.col(experts_ - 1).head(shift);
+  blocks.topRows(shift).colwise() -= last;
+  if (spec_.top_k == 1 && spec_.top_k_rule == TopKRule::slopes) blocks.row(0).setZero();
+  if (spec_.kind == GateKind::cosine && spec_.perturbation == 0)
+    for (int k = 0; k < experts_; ++k) {  // the length of a direction changes no weight
+      const double length = blocks.col(k).tail(inputs_).norm();
+      if (length > 0) blocks.col(k).tail(inputs_) /= length;
+    }
 }
 
 Gate Gate::permuted(const std::vector<int>& order) const {
   Gate result = *this;
-  for (int k = 0; k < experts_; ++k) result.block(k) = block(order.at(static_cast<std::size_t>(k)));
+  const auto old = [&](int k) { return order.at(static_cast<std::size_t>(k)); };
+  for (int k = 0; k < experts_; ++k) result.block(k) = block(old(k));
+  if (spec_.kind == GateKind::fixed)
+    for (int k = 0; k < experts_; ++k)
+      result.spec_.weights[static_cast<std::size_t>(k)] = spec_.weights[static_cast<std::size_t>(old(k))];
+  if (spec_.kind == GateKind::hierarchical) {  // groups are numbered in the order of their first expert
+    std::vector<int> number(static_cast<std::size_t>(groups_), -1);
+    int next = 0;
+    for (int k = 0; k < experts_; ++k) {
+      const int group = group_of_[static_cast<std::size_t>(old(k))];
+      int& renamed = number[static_cast<std::size_t>(group)];
+      if (renamed < 0) {
+        renamed = next++;
+        result.group_block(renamed) = group_block(group);
+      }
+      result.group_of_[static_cast<std::size_t>(k)] = renamed;
+    }
+  }
   result.pin();
   return result;
-}
-
-std::vector<std::string> Gate::block_names(const std::vector<std::string>& input_names) const {
-  const int q = inputs_;
-  if (static_cast<int>(input_names.size()) != q) user_error("the gate needs {} input names", q);
-  std::vector<std::string> names;
-  if (spec_.kind == GateKind::equal) return names;
-  names.push_back("(intercept)");
-  if (spec_.kind == GateKind::constant) return names;
-  const auto name = [&](int i) -> const std::string& { return input_names[static_cast<std::size_t>(i)]; };
-  switch (spec_.kind) {
-    case GateKind::laplace:
-      for (int i = 0; i < q; ++i) names.push_back("centre " + name(i));
-      break;
-    case GateKind::gaussian:
-      for (int i = 0; i < q; ++i) names.push_back("centre " + name(i));
-      for (int j = 0; j < q; ++j)
-        for (int i = j; i < q; ++i)
-          names.push_back(i == j ? "log precision factor " + name(i) : "precision factor " + name(i) + ", " + name(j));
-      break;
-    case GateKind::quadratic:
-      if (spec_.linear_term)
-        for (int i = 0; i < q; ++i) names.push_back(name(i));
-      if (spec_.shape == QuadraticShape::low_rank) {
-        for (int r = 0; r < spec_.rank; ++r)
-          for (const char* side : {"u", "v"})
-            for (int i = 0; i < q; ++i) names.push_back(fmt::format("{}{} {}", side, r + 1, name(i)));
-      } else {
-        for (int i = 0; i < q; ++i) {
-          const int last = spec_.shape == QuadraticShape::full ? q - 1 : i;
-          for (int j = i; j <= last; ++j) names.push_back(i == j ? name(i) + "^2" : name(i) + "*" + name(j));
-        }
-      }
-      break;
-    default:
-      for (int i = 0; i < q; ++i) names.push_back(name(i));
-      break;
-  }
-  return names;
 }
 
 }  // namespace clearway

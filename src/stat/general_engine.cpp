@@ -1,12 +1,13 @@
 // The general engine: every gate, every expert. Rows are worked on in blocks that stay in cache; sums of blocks are added
 // in block order, so results do not depend on the number of threads.
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <unordered_map>
 
+#include "blocked_gate.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/core/alignment.hpp"
 #include "em_engine.hpp"
@@ -17,7 +18,8 @@ namespace {
 
 using Eigen::Index;
 constexpr Index kBlockRows = 512;
-constexpr Index kParallelRows = 8192;  // fewer rows are not worth a thread
+constexpr Index kParallelRows = 8192;          // fewer rows are not worth a thread
+constexpr double kShortestReselection = 0.01;  // of a proposed step for a top-k gate
 
 // Rows ordered so that those of a group stand together, groups by first appearance.
 std::vector<Index> rows_by_group(const std::vector<int>& groups) {
@@ -44,7 +46,6 @@ class GeneralEngine final : public EmEngine {
       : EmEngine(prototype, settings, data.weights.size() ? data.weights.sum() : static_cast<double>(data.rows())),
         rows_(data.rows()),
         threads_(data.rows() >= kParallelRows ? settings.threads : 1) {
-    const Gate& gate = prototype.gate;
     Data sorted;
     if (!data.groups.empty()) {
       row_order_ = rows_by_group(data.groups);
@@ -54,20 +55,21 @@ class GeneralEngine final : public EmEngine {
     for (Index begin = 0; begin < rows_;) {
       const Index n = block_length(source.groups, begin);
       Data block = scaling.standardised(source, begin, n);
-      if (gate.is_linear()) features_.push_back(gate.features(block.gate_inputs) / gate.spec().temperature);
       if (!source.groups.empty()) first_rows_.push_back(first_rows_of_groups(block.groups));
       begins_.push_back(begin);
       blocks_.push_back(std::move(block));
       begin += n;
     }
+    gate_.emplace(blocks_, prototype.gate, map_, settings_, total_weight_, threads_);
   }
 
   double step(MixtureModel& model) override {
     Matrix r(rows_, model.expert_count());  // case weight times responsibility
     double noise_mass = 0;
     const double value = expectation(model, &r, &noise_mass);
-    maximise_weighted(r, 1, 1, model);
+    maximise_weighted(r, model.gate.is_smooth() ? 1 : 0, 1, model);
     if (model.has_noise) model.noise_weight = std::clamp(noise_mass / total_weight_, 1e-12, 1 - 1e-12);
+    if (!model.gate.is_smooth()) reselect(r, model);
     return value;
   }
 
@@ -121,24 +123,11 @@ class GeneralEngine final : public EmEngine {
     double value = 0;       // weighted log-likelihood
   };
 
-  Matrix gate_scores(const MixtureModel& model, std::size_t b) const {
-    if (features_.empty()) return model.gate.scores(blocks_[b].gate_inputs);
-    const Index size = model.gate.block_size();
-    return features_[b] * Eigen::Map<const Matrix>(model.gate.parameters().data(), size, model.gate.experts());
-  }
-
-  Matrix gate_log_weights(const MixtureModel& model, std::size_t b) const {
-    Matrix t = gate_scores(model, b);
-    t.colwise() -= t.rowwise().maxCoeff().eval();
-    t.colwise() -= t.array().exp().rowwise().sum().log().matrix().eval();
-    return t;
-  }
-
   BlockState expectation_block(const MixtureModel& model, std::size_t b) const {
     const Data& block = blocks_[b];
     const int k = model.expert_count();
     BlockState state;
-    Matrix joint = gate_log_weights(model, b);
+    Matrix joint = gate_->log_weights(model.gate, b);
     state.gate = joint.array().exp();
     Matrix densities(block.rows(), k);
     for (int j = 0; j < k; ++j) densities.col(j) = model.experts[static_cast<std::size_t>(j)].log_density(block);
@@ -278,8 +267,11 @@ class GeneralEngine final : public EmEngine {
   }
 
   void maximise_weighted(const Matrix& r, int gate_steps, int expert_steps, MixtureModel& model) const {
+    Gate gate = model.gate.dense();
+    const Matrix seen = gate_rows(r);
     for (int i = 0; i < gate_steps; ++i)
-      if (!gate_step(r, model)) break;
+      if (!gate_->improve(seen, gate)) break;
+    model.gate.parameters() = gate.parameters();
     const int k = model.expert_count();
     parallel_for(static_cast<std::size_t>(k), threads_, [&](std::size_t j) {
       update_expert(model.experts[j], blocks_, r.col(static_cast<Index>(j)), settings_.sigma_floor, expert_steps);
@@ -299,99 +291,44 @@ class GeneralEngine final : public EmEngine {
     for (Expert& expert : model.experts) expert.set_sigma(sigma);
   }
 
-  // Responsibilities of a block as the gate sees them.
-  Matrix gate_rows(std::size_t b, const Matrix& r) const {
-    return once_per_group(b, Matrix(r.middleRows(begins_[b], blocks_[b].rows())));
+  // Responsibilities as the gate sees them.
+  Matrix gate_rows(const Matrix& r) const {
+    Matrix once = r;
+    for (std::size_t b = 0; b < first_rows_.size(); ++b)
+      once.middleRows(begins_[b], blocks_[b].rows()) =
+          once_per_group(b, Matrix(r.middleRows(begins_[b], blocks_[b].rows())));
+    return once;
   }
 
-  // sum_t sum_k r_tk log gate_k(x_t), penalised.
-  double gate_objective(const Matrix& r, const MixtureModel& model) const {
-    double value = 0;
-    for (std::size_t b = 0; b < blocks_.size(); ++b)
-      value += gate_log_weights(model, b).cwiseProduct(gate_rows(b, r)).sum();
-    return value + penalty(model);
-  }
-
-  // One Fisher-scoring step for the gate, damped until its objective does not fall. Returns whether it moved.
-  bool gate_step(const Matrix& r, MixtureModel& model) const {
-    const int k = model.gate.experts();
-    const Index size = model.gate.block_size();
-    if (k == 1 || size == 0) return false;
-    Index free = 0;
-    for (int i : map_.gate) free += i >= 0;
-    std::vector<Vector> gradients(blocks_.size());
-    std::vector<Matrix> informations(blocks_.size());
-    std::vector<double> values(blocks_.size());
-    parallel_for(blocks_.size(), threads_, [&](std::size_t b) {
-      const Matrix rb = gate_rows(b, r);
-      const Matrix logw = gate_log_weights(model, b);
-      values[b] = logw.cwiseProduct(rb).sum();
-      const Matrix p = logw.array().exp();
-      const Vector mass = rb.rowwise().sum();
-      Vector& g = gradients[b] = Vector::Zero(size * k);
-      Matrix& h = informations[b] = Matrix::Zero(size * k, size * k);
-      std::vector<Matrix> jacobian;
-      if (features_.empty())
-        for (int j = 0; j < k; ++j) jacobian.push_back(model.gate.score_jacobian(blocks_[b].gate_inputs, j));
-      const auto block_jacobian = [&](int j) -> const Matrix& {
-        return features_.empty() ? jacobian[static_cast<std::size_t>(j)] : features_[b];
-      };
-      for (int j = 0; j < k; ++j) {
-        const Matrix& left = block_jacobian(j);
-        g.segment(j * size, size) = left.transpose() * (rb.col(j) - mass.cwiseProduct(p.col(j)));
-        for (int l = j; l < k; ++l) {
-          const Vector w = mass.array() * p.col(j).array() * ((j == l ? 1.0 : 0.0) - p.col(l).array());
-          h.block(j * size, l * size, size, size).noalias() = left.transpose() * (w.asDiagonal() * block_jacobian(l));
-        }
+  // The gate step of a top-k gate. Its likelihood jumps where another expert enters the selection of a row, so the
+  // steps are proposals and the likelihood itself, selection made anew, is the judge: it never falls. One proposal keeps
+  // every row's selection (there the likelihood is smooth); the other is the step of the dense gate with its own
+  // responsibilities, which sees experts outside of the selection.
+  void reselect(const Matrix& r, MixtureModel& model) const {
+    std::vector<Vector> directions;
+    if (model.gate.has_own_scores() && model.gate.spec().top_k > 1)
+      directions.push_back(gate_->direction(gate_rows(r), model.gate, true));
+    MixtureModel dense = model;
+    dense.gate = model.gate.dense();
+    Matrix dense_r(rows_, model.expert_count());
+    expectation(dense, &dense_r, nullptr);
+    directions.push_back(gate_->direction(gate_rows(dense_r), dense.gate, false));
+    const double before = expectation(model, nullptr, nullptr);
+    const Gate present = model.gate;
+    for (double length = 1; length > kShortestReselection; length /= 2) {
+      double best = before;
+      Gate chosen;
+      for (const Vector& direction : directions) {
+        if (!direction.allFinite()) continue;
+        model.gate = gate_->moved(present, length * direction);
+        const double value = expectation(model, nullptr, nullptr);
+        if (!(value > best)) continue;
+        best = value;
+        chosen = model.gate;
       }
-    });
-    Vector full_gradient = Vector::Zero(size * k);
-    Matrix full = Matrix::Zero(size * k, size * k);
-    double before = penalty(model);
-    for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      full_gradient += gradients[b];
-      full += informations[b];
-      before += values[b];
+      model.gate = best > before ? chosen : present;
+      if (best > before) return;
     }
-    Vector gradient(free);
-    Matrix information(free, free);
-    Vector current(free);
-    for (std::size_t i = 0; i < map_.gate.size(); ++i) {
-      if (map_.gate[i] < 0) continue;
-      const auto ii = static_cast<Index>(i);
-      gradient(map_.gate[i]) = full_gradient(ii);
-      current(map_.gate[i]) = model.gate.parameters()(ii);
-      for (std::size_t j = i; j < map_.gate.size(); ++j)
-        if (map_.gate[j] >= 0) {
-          const auto jj = static_cast<Index>(j);
-          // Only blocks on and above the diagonal were filled.
-          const double value = full(ii, jj);
-          information(map_.gate[i], map_.gate[j]) = information(map_.gate[j], map_.gate[i]) = value;
-        }
-    }
-    if (settings_.gate_ridge > 0)
-      for (Index i = 0; i < free; ++i)
-        if (map_.penalised[static_cast<std::size_t>(i)]) {
-          gradient(i) -= settings_.gate_ridge * total_weight_ * current(i);
-          information(i, i) += settings_.gate_ridge * total_weight_;
-        }
-    information.diagonal().array() += 1e-10 * information.trace() / static_cast<double>(free) + 1e-12;
-    double damping = 0;
-    const Vector old = model.gate.parameters();
-    for (int attempt = 0; attempt < 12; ++attempt) {
-      Matrix damped = information;
-      damped.diagonal() += damping * information.diagonal();
-      const Vector step = solve_semidefinite(damped, gradient);
-      if (step.allFinite()) {
-        for (std::size_t i = 0; i < map_.gate.size(); ++i)
-          if (map_.gate[i] >= 0)
-            model.gate.parameters()(static_cast<Index>(i)) = current(map_.gate[i]) + step(map_.gate[i]);
-        if (gate_objective(r, model) >= before) return true;
-      }
-      damping = damping == 0 ? 1e-2 : damping * 8;
-    }
-    model.gate.parameters() = old;
-    return false;
   }
 
   // Score of the observed-data likelihood and, when asked, its information by Louis' identity (Louis 1982):
@@ -414,24 +351,14 @@ class GeneralEngine final : public EmEngine {
       const Vector w = first_of_group(b, row_weight);
       const Index n = r.rows();
       const Vector mass = r.rowwise().sum();
-      std::vector<Matrix> jacobian(static_cast<std::size_t>(k)), rows(static_cast<std::size_t>(k));
-      for (int j = 0; j < k; ++j) {
-        const auto at = static_cast<std::size_t>(j);
-        jacobian[at] =
-            first_of_group(b, features_.empty() ? model.gate.score_jacobian(block.gate_inputs, j) : features_[b]);
-        rows[at] = summed_by_group(b, expert_score_rows(model.experts[at], block));
-      }
+      std::vector<Matrix> rows;
+      for (const Expert& expert : model.experts) rows.push_back(summed_by_group(b, expert_score_rows(expert, block)));
       Vector& s = scores[b] = Vector::Zero(size);
       // Row scores s_t (n x size), needed in full only for the information.
       Matrix each = Matrix::Zero(n, size);
-      const Index block_size = model.gate.block_size();
+      add_gate_scores(model.gate, b, r - mass.asDiagonal() * state.gate, each);
       for (int j = 0; j < k; ++j) {
         const auto at = static_cast<std::size_t>(j);
-        const Vector gate_weight = r.col(j) - mass.cwiseProduct(state.gate.col(j));
-        for (Index c = 0; c < block_size; ++c) {
-          const int f = map_.gate[static_cast<std::size_t>(j * block_size + c)];
-          if (f >= 0) each.col(f) += gate_weight.cwiseProduct(jacobian[at].col(c));
-        }
         for (Index c = 0; c < rows[at].cols(); ++c)
           each.col(map_.experts[at][static_cast<std::size_t>(c)]) += r.col(j).cwiseProduct(rows[at].col(c));
       }
@@ -439,6 +366,10 @@ class GeneralEngine final : public EmEngine {
       s = each.transpose() * w;
       if (!information) return;
 
+      const Index block_size = model.gate.block_size();
+      const Matrix none(n, 0);
+      const Matrix jacobian =  // the closed form is for linear gates
+          block_size > 0 ? first_of_group(b, gate_->features(b)) : none;
       Matrix& h = hessians[b] = -(each.transpose() * (w.asDiagonal() * each));
       for (int j = 0; j < k; ++j) {  // sum_t w r_tj u_tj u_tj', u over all free parameters
         const auto at = static_cast<std::size_t>(j);
@@ -446,9 +377,7 @@ class GeneralEngine final : public EmEngine {
         for (int l = 0; l < k; ++l)
           for (Index c = 0; c < block_size; ++c) {
             const int f = map_.gate[static_cast<std::size_t>(l * block_size + c)];
-            if (f >= 0)
-              u.col(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) *
-                         jacobian[static_cast<std::size_t>(l)].col(c).array();
+            if (f >= 0) u.col(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) * jacobian.col(c).array();
           }
         for (Index c = 0; c < rows[at].cols(); ++c)
           u.col(map_.experts[at][static_cast<std::size_t>(c)]) += rows[at].col(c);
@@ -470,8 +399,7 @@ class GeneralEngine final : public EmEngine {
         for (int l = 0; l < k; ++l) {
           const Vector weight =
               w.array() * mass.array() * state.gate.col(j).array() * ((j == l ? 1.0 : 0.0) - state.gate.col(l).array());
-          const Matrix part = jacobian[static_cast<std::size_t>(j)].transpose() *
-                              (weight.asDiagonal() * jacobian[static_cast<std::size_t>(l)]);
+          const Matrix part = jacobian.transpose() * (weight.asDiagonal() * jacobian);
           for (Index c = 0; c < block_size; ++c)
             for (Index c2 = 0; c2 < block_size; ++c2) {
               const int f = map_.gate[static_cast<std::size_t>(j * block_size + c)];
@@ -499,13 +427,37 @@ class GeneralEngine final : public EmEngine {
     return value;
   }
 
+  // Adds sum_k c_k d log w_k / d theta to the columns of the free gate parameters; the rows of c sum to 0 over the
+  // experts, so what is common to all log-weights drops out and top-k selection needs no further thought.
+  void add_gate_scores(const Gate& gate, std::size_t b, const Matrix& c, Matrix& each) const {
+    for (GateLevel& level : gate_->levels(gate, b)) {
+      level.log_weights = first_of_group(b, std::move(level.log_weights));
+      for (Matrix& jacobian : level.jacobians) jacobian = first_of_group(b, std::move(jacobian));
+      const auto members = static_cast<Index>(level.experts.size());
+      Matrix pooled = Matrix::Zero(c.rows(), members);
+      for (Index m = 0; m < members; ++m)
+        for (const int expert : level.experts[static_cast<std::size_t>(m)]) pooled.col(m) += c.col(expert);
+      const Vector total = pooled.rowwise().sum();
+      pooled -= total.asDiagonal() * level.log_weights.array().exp().matrix();
+      for (Index m = 0; m < members; ++m) {
+        const auto at = static_cast<std::size_t>(m);
+        const Matrix& jacobian = level.jacobian(at);
+        for (Index column = 0; column < jacobian.cols(); ++column) {
+          const auto parameter = static_cast<std::size_t>(level.parameters[at][static_cast<std::size_t>(column)]);
+          if (const int f = map_.gate[parameter]; f >= 0)
+            each.col(f) += pooled.col(m).cwiseProduct(jacobian.col(column));
+        }
+      }
+    }
+  }
+
   Index rows_;
   int threads_;
   std::vector<Data> blocks_;
   std::vector<Index> begins_;                   // per block: its first row
   std::vector<Index> row_order_;                // with groups: row of the data for every row here
   std::vector<std::vector<Index>> first_rows_;  // with groups, per block: the first row of each group, within the block
-  std::vector<Matrix> features_;  // per block, divided by the temperature; empty for gates that are not linear
+  std::optional<BlockedGate> gate_;
 };
 
 }  // namespace

@@ -20,6 +20,12 @@ constexpr const char* kUnidentified =
     "statistic.";
 
 Step gate_step(const GateSpec& null, const GateSpec& alternative) {
+  if (null.top_k != alternative.top_k)
+    return {false, false, "A top-k gate contains no gate with another number of experts and is contained in none."};
+  if (gate_reads_inputs(null.kind) && null.transform != alternative.transform)
+    return {false, false, "The gates see different functions of their inputs."};
+  if (alternative.kind == GateKind::cosine && alternative.perturbation == 0)
+    return {false, false, "A plain cosine gate contains no other gate."};
   if (null.kind == GateKind::equal && alternative.kind == GateKind::constant) return {true};
   const bool constant = null.kind == GateKind::equal || null.kind == GateKind::constant;
   if (constant && (alternative.kind == GateKind::softmax || alternative.kind == GateKind::quadratic)) {
@@ -56,7 +62,12 @@ Step expert_step(const ExpertSpec& null, const ExpertSpec& alternative) {
 }
 
 bool same_gate(const GateSpec& a, const GateSpec& b) {
-  if (a.kind != b.kind) return false;
+  if (a.kind != b.kind || a.top_k != b.top_k || a.transform != b.transform) return false;
+  if (a.top_k > 0 && a.top_k_rule != b.top_k_rule) return false;
+  if (a.kind == GateKind::hierarchical) return a.groups == b.groups && a.outer == b.outer && a.inner == b.inner;
+  if (a.kind == GateKind::activated) return a.activation == b.activation;
+  if (a.kind == GateKind::cosine) return a.perturbation == b.perturbation;
+  if (a.kind == GateKind::fixed) return a.weights == b.weights;
   return a.kind != GateKind::quadratic || (a.shape == b.shape && a.rank == b.rank && a.linear_term == b.linear_term);
 }
 

@@ -29,6 +29,10 @@ void visit_values(const MixtureModel& model, const ModelNames& names, Visit&& vi
       if (!model.gate.pinned(static_cast<Eigen::Index>(k) * model.gate.block_size() + static_cast<Eigen::Index>(i)))
         visit(part, block[i]);
   }
+  const std::vector<NamedValue> shared = shared_gate_report(model.gate, names);
+  const Eigen::Index first = model.gate.parameters().size() - model.gate.shared_size();
+  for (std::size_t i = 0; i < shared.size(); ++i)
+    if (!model.gate.pinned(first + static_cast<Eigen::Index>(i))) visit(std::string("gate"), shared[i]);
   if (model.has_noise) visit(std::string("noise"), NamedValue{"weight", model.noise_weight, 0});
 }
 

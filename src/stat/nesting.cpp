@@ -3,6 +3,14 @@
 #include <cmath>
 
 namespace clearway::detail {
+namespace {
+
+// What an intercept of a level is divided by.
+double intercept_scale(const GateSpec& spec, LevelKind level) {
+  return level == LevelKind::softmax ? spec.temperature : 1.0;
+}
+
+}  // namespace
 
 std::vector<FitOptions> nested_options(const FitOptions& options) {
   std::vector<FitOptions> nested;
@@ -13,10 +21,14 @@ std::vector<FitOptions> nested_options(const FitOptions& options) {
     nested.push_back(smaller);
   };
   const GateKind gate = options.gate.kind;
+  // A top-k gate gives no weight to some experts everywhere, which no constant gate does; nor can a cosine be the same
+  // everywhere when its directions have no length.
+  const bool dense = options.gate.top_k == 0 || options.gate.top_k == options.experts;
+  const bool has_constant = dense && (gate != GateKind::cosine || options.gate.perturbation > 0);
   if (gate == GateKind::quadratic && options.gate.linear_term)
     add([](FitOptions& o) { o.gate.kind = GateKind::softmax; });
-  else if (gate != GateKind::constant && gate != GateKind::equal)
-    add([](FitOptions& o) { o.gate.kind = GateKind::constant; });
+  else if (gate_reads_inputs(gate) && has_constant)
+    add([](FitOptions& o) { o.gate = GateSpec{.kind = GateKind::constant}; });
   if (options.expert.kind == ExpertKind::student_t) add([](FitOptions& o) { o.expert.kind = ExpertKind::linear; });
   return nested;
 }
@@ -43,6 +55,15 @@ MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype)
   } else if (from == GateKind::softmax) {  // to quadratic: intercept and slopes lead every block
     const int shared = smaller.gate.block_size();
     for (int k = 0; k < gate.experts(); ++k) gate.block(k).head(shared) = smaller.gate.block(k);
+  } else if (to == GateKind::hierarchical) {  // from constant: the weights of the groups, and those within them
+    const Vector weights = smaller.gate.log_weights(Matrix::Zero(1, smaller.gate.inputs())).array().exp().transpose();
+    Vector group_weights = Vector::Zero(gate.groups());
+    for (int k = 0; k < gate.experts(); ++k) {
+      gate.block(k)(0) = intercept_scale(gate.spec(), gate.spec().inner) * std::log(weights(k));
+      group_weights(gate.group_of()[static_cast<std::size_t>(k)]) += weights(k);
+    }
+    for (int g = 0; g < gate.groups(); ++g)
+      gate.group_block(g)(0) = intercept_scale(gate.spec(), gate.spec().outer) * std::log(group_weights(g));
   } else {  // from constant: log-weights become intercepts
     const Vector log_weights = smaller.gate.log_weights(Matrix::Zero(1, smaller.gate.inputs())).transpose();
     for (int k = 0; k < gate.experts(); ++k) {
@@ -50,9 +71,8 @@ MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype)
         const double weight = 0.5 * std::exp(log_weights(k) - log_weights.maxCoeff());
         gate.block(k)(0) = prototype.gate.spec().temperature * (std::log(weight) - std::log1p(-weight));
       } else {
-        gate.block(k)(0) =
-            log_weights(k) *
-            (to == GateKind::laplace || to == GateKind::gaussian ? 1.0 : prototype.gate.spec().temperature);
+        const bool untempered = to == GateKind::laplace || to == GateKind::gaussian || to == GateKind::cosine;
+        gate.block(k)(0) = log_weights(k) * (untempered ? 1.0 : prototype.gate.temperature());
       }
     }
   }

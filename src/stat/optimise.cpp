@@ -14,12 +14,20 @@ constexpr double kSmallestGain = 1e-13;  // relative changes below this are roun
 constexpr int kNewtonSteps = 25;
 constexpr double kShortGain = 1e-3;     // log-likelihood per iteration at which a short run has arrived
 constexpr double kQuietScore = 1e-4;    // mean score up to which an EM that stands still has converged
+constexpr double kFirstDamping = 1e-4;  // of a Newton step, relative to the diagonal
 constexpr int kNewtonParameters = 600;  // more would cost more than EM saves
+
+// Whether the gate has free parameters (symmetries that no pinning takes away) beyond those that it can tell apart.
+bool gate_is_redundant(const Gate& gate) {
+  int free = 0;
+  for (Index i = 0; i < gate.parameters().size(); ++i) free += gate.pinned(i) ? 0 : 1;
+  return free > gate.degrees_of_freedom();
+}
 
 class Optimiser {
  public:
   Optimiser(EmEngine& engine, MixtureModel& model, const OptimiseSettings& settings)
-      : engine_(engine), model_(model), settings_(settings) {}
+      : engine_(engine), model_(model), settings_(settings), redundant_(gate_is_redundant(model.gate)) {}
 
   OptimiseOutcome run() {
     engine_.reset();
@@ -94,14 +102,16 @@ class Optimiser {
     return after_first;
   }
 
-  // Parameters that sit at a bound with the score pushing outward take no part.
-  std::vector<Index> active(const Vector& free, const Vector& score) const {
+  // Parameters that sit at a bound with the score pushing outward take no part; nor do those on which the likelihood
+  // does not depend at all (the gate of a top-1 model, where the selection is given).
+  std::vector<Index> active(const Vector& free, const Vector& score, const Matrix* information = nullptr) const {
     std::vector<Index> indices;
     const ParameterMap& map = engine_.map();
     for (Index i = 0; i < map.size; ++i) {
       const bool at_lower = free(i) <= map.lower(i) + 1e-9 && score(i) <= 0;
       const bool at_upper = free(i) >= map.upper(i) - 1e-9 && score(i) >= 0;
-      if (!at_lower && !at_upper) indices.push_back(i);
+      const bool without_effect = information && score(i) == 0 && (*information)(i, i) == 0;
+      if (!at_lower && !at_upper && !without_effect) indices.push_back(i);
     }
     return indices;
   }
@@ -116,7 +126,7 @@ class Optimiser {
     double damping = 0;
     for (int round = 0; round < kNewtonSteps && outcome_.iterations < settings_.max_iterations; ++round) {
       const Vector free = map.pack(model_);
-      const std::vector<Index> index = active(free, score);
+      const std::vector<Index> index = active(free, score, &information);
       if (index.empty()) return converged(value, 0, information, index);
       const auto size = static_cast<Index>(index.size());
       Vector g(size);
@@ -140,7 +150,10 @@ class Optimiser {
           const double decrement = g.dot(step);
           // Done when the score is zero to the tolerance, or when a whole Newton step could gain nothing that
           // double precision of the log-likelihood can show (parameters then are exact to 1e-6 standard errors).
-          if (damping == 0 && (mean_score < settings_.tolerance || decrement < 1e-12))
+          // A family with more parameters than it can tell apart has curvature 0 along some directions; there the
+          // first damping is what makes the matrix definite.
+          const bool undamped = damping == 0 || (redundant_ && damping <= kFirstDamping);
+          if (undamped && (mean_score < settings_.tolerance || (damping == 0 && decrement < 1e-12)))
             return converged(value, mean_score, h, index, &step, &free);
           Vector moved = free;
           for (Index i = 0; i < size; ++i) moved(index[static_cast<std::size_t>(i)]) += step(i);
@@ -155,7 +168,7 @@ class Optimiser {
             break;
           }
         }
-        damping = damping == 0 ? 1e-4 : damping * 10;
+        damping = damping == 0 ? kFirstDamping : damping * 10;
         if (damping > 1e8) break;
       }
       if (!accepted) break;
@@ -231,6 +244,7 @@ class Optimiser {
   EmEngine& engine_;
   MixtureModel& model_;
   const OptimiseSettings& settings_;
+  bool redundant_;
   OptimiseOutcome outcome_;
   double max_jump_ = 4;
 };

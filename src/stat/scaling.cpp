@@ -30,8 +30,7 @@ void moments(const Matrix& a, const Vector& weights, Vector& centre, Vector& sca
 Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   moments(data.expert_inputs, data.weights, expert_centre, expert_scale);
   moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
-  const GateSpec& gate = prototype.gate.spec();
-  if (gate.kind == GateKind::quadratic && !gate.linear_term) gate_centre.setZero();
+  if (!prototype.gate.may_be_shifted()) gate_centre.setZero();
   if (prototype.experts.front().spec().kind == ExpertKind::multinomial) {
     response_centre = Vector::Zero(1);
     response_scale = response_deviation = Vector::Ones(1);

@@ -68,6 +68,8 @@ void check_box(const MixtureModel& model, const NoiseBox& box, Eigen::Index resp
 
 Draw simulate(const MixtureModel& model, const Data& inputs, RandomStream& stream, const NoiseBox& box) {
   if (model.experts.empty()) user_error("a model to simulate from must have at least 1 expert, not 0");
+  if (!model.gate.sums_to_one())
+    user_error("weights of gate '{}' do not sum to 1: nothing can be drawn from it", enum_name(model.gate.spec().kind));
   const Eigen::Index rows = std::max(inputs.gate_inputs.rows(), inputs.expert_inputs.rows());
   const bool multinomial = model.experts.front().spec().kind == ExpertKind::multinomial;
   const Eigen::Index responses = multinomial ? 1 : model.experts.front().responses();

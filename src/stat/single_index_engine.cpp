@@ -29,7 +29,7 @@ constexpr double kSmallestMass = 1e-6;  // of an expert that is updated
 
 bool fits(const MixtureModel& model) {
   const Gate& gate = model.gate;
-  if (!gate.is_linear() && gate.spec().kind != GateKind::equal) return false;
+  if ((!gate.is_linear() && gate.spec().kind != GateKind::equal) || !gate.is_smooth()) return false;
   return std::all_of(model.experts.begin(), model.experts.end(), [](const Expert& e) {
     // With the unbiased divisor the objective is no guard, which scoring steps need.
     return e.responses() == 1 && pass_supports(e.spec().kind) &&
@@ -50,7 +50,7 @@ class SingleIndexEngine final : public EmEngine {
     const Index n = data.rows();
     const Gate& gate = prototype.gate;
     const bool slopes = spec_.kind != ExpertKind::constant;
-    const bool softmax = gate.spec().kind == GateKind::softmax;
+    const bool softmax = gate.spec().kind == GateKind::softmax && !gate.keeps_units();
     const Matrix ones = Matrix::Ones(n, 1);
     if (slopes)
       x_ = TiledMatrix(data.expert_inputs, true, scaling.expert_centre, scaling.expert_scale);
@@ -61,7 +61,7 @@ class SingleIndexEngine final : public EmEngine {
     if (!shared) {
       if (softmax)
         z_.emplace(data.gate_inputs, true, scaling.gate_centre, scaling.gate_scale);
-      else if (gate.spec().kind == GateKind::quadratic)
+      else if (gate_reads_inputs(gate.spec().kind))
         z_.emplace(gate.features(scaling.standardised(data, 0, n).gate_inputs));
       else
         z_.emplace(ones);

@@ -104,21 +104,30 @@ MixtureModel StartMaker::blank(RandomStream& stream) const {
       expert.set_sigma(std::max(deviation, 1e-6));
     }
   }
-  Gate& gate = model.gate;
+  start_gate(model.gate, stream);
+  return model;
+}
+
+// Zero where that is a fair start; centres and directions at random rows, because equal ones would stay equal.
+void StartMaker::start_gate(Gate& gate, RandomStream& stream) const {
   gate.parameters().setZero();
+  if (gate.estimates_temperature()) gate.shared()(0) = std::log(gate.spec().temperature);
   const int q = gate.inputs();
   const GateSpec& spec = gate.spec();
-  if (spec.kind == GateKind::laplace || spec.kind == GateKind::gaussian) {
-    for (int k = 0; k < gate.experts(); ++k) {  // centres at random rows: equal centres would stay equal
-      const auto row = static_cast<Index>(stream.index(static_cast<std::uint64_t>(data_.rows())));
-      gate.block(k).segment(1, q) = data_.gate_inputs.row(row).transpose();
-    }
-  } else if (spec.kind == GateKind::quadratic && spec.shape == QuadraticShape::low_rank) {
+  const bool hierarchical = spec.kind == GateKind::hierarchical;
+  const auto at_random_row = [&](Eigen::Map<Vector> block) {
+    const auto row = static_cast<Index>(stream.index(static_cast<std::uint64_t>(data_.rows())));
+    block.segment(1, q) = gate.seen(data_.gate_inputs.row(row)).transpose();
+  };
+  const bool placed = spec.kind == GateKind::laplace || spec.kind == GateKind::gaussian ||
+                      spec.kind == GateKind::cosine || (hierarchical && spec.inner == LevelKind::laplace);
+  for (int k = 0; placed && k < gate.experts(); ++k) at_random_row(gate.block(k));
+  for (int g = 0; hierarchical && spec.outer == LevelKind::laplace && g < gate.groups(); ++g)
+    at_random_row(gate.group_block(g));
+  if (spec.kind == GateKind::quadratic && spec.shape == QuadraticShape::low_rank)
     for (int k = 0; k < gate.experts(); ++k)
       for (Index i = gate.block_size() - 2 * spec.rank * q; i < gate.block_size(); ++i)
         gate.block(k)(i) = 0.3 * stream.normal();
-  }
-  return model;
 }
 
 Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {

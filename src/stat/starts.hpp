@@ -33,6 +33,7 @@ class StartMaker {
   Matrix kmeans_memberships(RandomStream& stream) const;
   Matrix plane_memberships(RandomStream& stream, bool local) const;
   MixtureModel blank(RandomStream& stream) const;
+  void start_gate(Gate& gate, RandomStream& stream) const;
 
   const Data& data_;
   const MixtureModel& prototype_;

@@ -105,20 +105,56 @@ std::string expert_section(const FitResult& result, const ModelNames& names, con
   return table.text();
 }
 
+/// The gate between the groups of a hierarchical one, and who belongs to them.
+std::string groups_section(const Gate& gate, const ModelNames& names, const SummaryOptions& options) {
+  std::string text = "\nGroups:";
+  for (int g = 0; g < gate.groups(); ++g) {
+    std::vector<int> members;
+    for (int k = 0; k < gate.experts(); ++k)
+      if (gate.group_of()[static_cast<std::size_t>(k)] == g) members.push_back(k + 1);
+    text += fmt::format("{} {} ({} {})", g == 0 ? "" : ",", g + 1, members.size() == 1 ? "expert" : "experts",
+                        fmt::join(members, ", "));
+  }
+  text += fmt::format("\nGate between groups: {}, relative to group {}\n", enum_name(gate.spec().outer), gate.groups());
+  const std::vector<NamedValue> all = shared_gate_report(gate, names, options.errors ? &options.errors->gate : nullptr);
+  const std::size_t size = all.size() / static_cast<std::size_t>(gate.groups());
+  detail::TextTable table(options.width, options.errors ? 2 : 1);
+  std::vector<std::vector<NamedValue>> columns;
+  for (int g = 0; g < gate.groups(); ++g) {
+    table.column(fmt::format("Group {}", g + 1));
+    if (options.errors) table.column("Std. Error");
+    const std::string prefix = fmt::format("group {} ", g + 1);
+    std::vector<NamedValue> column(all.begin() + static_cast<std::ptrdiff_t>(size) * g,
+                                   all.begin() + static_cast<std::ptrdiff_t>(size) * (g + 1));
+    for (NamedValue& value : column) value.name.erase(0, prefix.size());
+    columns.push_back(std::move(column));
+  }
+  add_rows(table, columns, options.digits, options.errors != nullptr);
+  return text + table.text();
+}
+
 std::string gate_section(const FitResult& result, const ModelNames& names, const SummaryOptions& options) {
   const Gate& gate = result.model.gate;
   if (gate.block_size() == 0 || gate.experts() < 2) return {};
+  const bool hierarchical = gate.spec().kind == GateKind::hierarchical;
   const int reference = gate_reference(gate);
   const bool errors = options.errors != nullptr;
-  std::string heading = "Gate";
+  std::string heading = hierarchical ? fmt::format("Gate within groups: {}", enum_name(gate.spec().inner)) : "Gate";
   if (reference >= 0) heading += fmt::format(", relative to expert {}", reference + 1);
-  if (gate.spec().temperature != 1.0) heading += fmt::format(", temperature {}", gate.spec().temperature);
+  if (gate.estimates_temperature())
+    heading += fmt::format(", temperature {} (estimated)", table_number(gate.temperature(), options.digits));
+  else if (gate.spec().temperature != 1.0)
+    heading += fmt::format(", temperature {}", gate.spec().temperature);
+  if (!gate.is_smooth()) heading += fmt::format(", top {} of {}", gate.spec().top_k, gate.experts());
+  if (gate.keeps_units() && gate.spec().units == GateUnits::standardised) heading += ", standardised inputs";
   detail::TextTable table = expert_columns(gate.experts(), reference, errors, options.width);
   std::vector<std::vector<NamedValue>> columns;
   for (int k = 0; k < gate.experts(); ++k)
     if (k != reference) columns.push_back(gate_report(gate, k, names, errors ? &options.errors->gate : nullptr));
   add_rows(table, columns, options.digits, errors);
-  return fmt::format("\n{}\n{}", heading, table.text());
+  std::string text = fmt::format("\n{}\n{}", heading, table.text());
+  if (hierarchical) text += groups_section(gate, names, options);
+  return text;
 }
 
 std::string criteria_section(const FitResult& result, const SummaryOptions& options) {
@@ -214,8 +250,20 @@ std::vector<NamedValue> gate_report(const Gate& gate, int expert, const ModelNam
   return report;
 }
 
+std::vector<NamedValue> shared_gate_report(const Gate& gate, const ModelNames& names, const Vector* errors) {
+  std::vector<NamedValue> report;
+  const std::vector<std::string> labels = gate.shared_names(names.gate_inputs);
+  const Eigen::Index first = gate.parameters().size() - gate.shared_size();
+  for (Eigen::Index i = 0; i < gate.shared_size(); ++i) {
+    const bool known = errors != nullptr && first + i < errors->size() && !gate.pinned(first + i);
+    report.push_back(
+        {labels[static_cast<std::size_t>(i)], gate.parameters()[first + i], known ? (*errors)[first + i] : kUnknown});
+  }
+  return report;
+}
+
 int gate_reference(const Gate& gate) {
-  if (gate.block_size() == 0) return -1;
+  if (gate.block_size() == 0 || gate.spec().kind == GateKind::hierarchical) return -1;
   for (int k = gate.experts() - 1; k >= 0; --k) {
     bool all_pinned = true;
     for (int i = 0; i < gate.block_size(); ++i)
@@ -260,9 +308,12 @@ std::string formula_line(const MixtureModel& model, const ModelNames& names) {
     const ExpertKind kind = model.experts.front().spec().kind;
     line += fmt::format("{}({})", enum_name(kind), kind == ExpertKind::constant ? "1" : list(names.expert_inputs));
   }
-  const GateKind gate = model.gate.spec().kind;
-  const bool plain = gate == GateKind::equal || gate == GateKind::constant;
-  line += fmt::format("; gate: {}({})", enum_name(gate), plain ? "1" : list(names.gate_inputs));
+  const GateSpec& gate = model.gate.spec();
+  line +=
+      fmt::format("; gate: {}({})", enum_name(gate.kind), gate_reads_inputs(gate.kind) ? list(names.gate_inputs) : "1");
+  if (gate.kind == GateKind::hierarchical)
+    line += fmt::format(", {} groups ({} / {})", model.gate.groups(), enum_name(gate.outer), enum_name(gate.inner));
+  if (!model.gate.is_smooth()) line += fmt::format(", top {}", gate.top_k);
   if (model.has_noise) line += "; uniform noise";
   return line;
 }

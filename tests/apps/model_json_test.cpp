@@ -2,15 +2,14 @@
 #include "model_json.hpp"
 
 #include <gtest/gtest.h>
-
 #include <rapidcheck/gtest.h>
-#include <set>
-#include <string>
 
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
+#include <string>
 
 namespace clearway {
 namespace {
@@ -83,9 +82,20 @@ SavedModel any_model() {
   const int k = *rc::gen::inRange(1, 4);
   GateSpec gate{.kind = any_of<GateKind>(), .temperature = 0.7, .shape = any_of<QuadraticShape>(), .rank = 2};
   gate.linear_term = *rc::gen::arbitrary<bool>();
+  if (gate_reads_inputs(gate.kind)) gate.top_k = *rc::gen::inRange(0, k + 1);
+  if (gate.kind != GateKind::hierarchical) gate.top_k_rule = any_of<TopKRule>();
+  gate.groups = *rc::gen::inRange(1, k + 1);
+  gate.outer = any_of<LevelKind>();
+  gate.inner = any_of<LevelKind>();
+  gate.transform = any_of<GateTransform>();
+  gate.units = any_of<GateUnits>();
+  gate.activation = any_of<GateActivation>();
+  gate.estimate_temperature = *rc::gen::arbitrary<bool>();
+  gate.perturbation = *rc::gen::element(0.0, 0.1);
+  if (gate.kind == GateKind::fixed) gate.weights.assign(static_cast<std::size_t>(k), 0.3);
   saved.model.gate = Gate(gate, q, k);
   fill(saved.model.gate.parameters());
-  saved.model.gate.set_input_scale(Vector::LinSpaced(q, 0.1, 3.0));
+  saved.model.gate.set_units(Vector::LinSpaced(q, -1.0, 2.0), Vector::LinSpaced(q, 0.1, 3.0));
   ExpertSpec expert{.kind = recipe.expert, .degree = 3, .leak = 0.2, .hidden = 2};
   expert.variance = any_of<VarianceKind>();
   expert.covariance = any_of<CovarianceKind>();
@@ -117,6 +127,8 @@ RC_GTEST_PROP(ModelJson, AnyModelComesBackBitForBit, ()) {
   RC_ASSERT(back.recipe == saved.recipe);
   RC_ASSERT(same_bits(back.model.gate.parameters(), saved.model.gate.parameters()));
   RC_ASSERT(same_bits(back.model.gate.input_scale(), saved.model.gate.input_scale()));
+  RC_ASSERT(same_bits(back.model.gate.input_centre(), saved.model.gate.input_centre()));
+  RC_ASSERT(back.model.gate.group_of() == saved.model.gate.group_of());
   RC_ASSERT(back.model.experts.size() == saved.model.experts.size());
   for (std::size_t i = 0; i < saved.model.experts.size(); ++i)
     RC_ASSERT(same_bits(back.model.experts[i].parameters(), saved.model.experts[i].parameters()));
@@ -166,7 +178,22 @@ void for_each_object(const Json& json, const Json::json_pointer& at,
 }
 
 // Keys that came after the first models: their absence means what it meant then.
-const std::set<std::string> kLaterKeys{"id", "labels", "label_levels"};
+const std::set<std::string> kLaterKeys{"id",
+                                       "labels",
+                                       "label_levels",
+                                       "top_k",
+                                       "top_k_rule",
+                                       "outer",
+                                       "inner",
+                                       "transform",
+                                       "units",
+                                       "activation",
+                                       "estimate_temperature",
+                                       "perturbation",
+                                       "fixed_weights",
+                                       "groups",
+                                       "input_centre",
+                                       "shared"};
 
 TEST(ModelJson, EveryKeyIsNeededAndNoOtherIsAllowed) {
   const Json good = small_json();
@@ -217,10 +244,15 @@ TEST(ModelJson, WrongValuesAreNamed) {
   EXPECT_EQ(changed("/format", "other"),
             "m.json: format must be 'clearway-model', not 'other': this is no model of Clearway");
   EXPECT_EQ(changed("/version", 2), "m.json: version is 2, from a newer Clearway; this one reads version 1");
-  EXPECT_EQ(
-      changed("/gate/kind", "sofmax"),
-      "m.json: gate: kind must be one of softmax, constant, equal, sigmoid, laplace, gaussian, quadratic, not 'sofmax' "
-      "(did you mean 'softmax'?)");
+  EXPECT_EQ(changed("/gate/kind", "sofmax"),
+            "m.json: gate: kind must be one of softmax, constant, equal, sigmoid, laplace, gaussian, quadratic, fixed, "
+            "activated, cosine, hierarchical, unnormalised-sigmoid, not 'sofmax' (did you mean 'softmax'?)");
+  EXPECT_EQ(changed("/gate/top_k", 3), "m.json: gate: top_k must be at most 2, not 3");
+  EXPECT_EQ(changed("/gate/kind", "fixed"),
+            "m.json: gate: gate-weights must hold one number per expert: 0 for 2 experts");
+  EXPECT_EQ(changed("/gate/kind", "hierarchical"),
+            "m.json: gate: the groups of a gate need 2 numbers, one for each expert, not 0");
+  EXPECT_EQ(changed("/gate/shared", {1.0}), "m.json: gate: shared must hold 0 numbers, not 1");
   EXPECT_EQ(changed("/gate/temperature", 0), "m.json: gate: temperature must be above 0, not 0");
   EXPECT_EQ(changed("/gate/rank", 0), "m.json: gate: rank must be at least 1, not 0");
   EXPECT_EQ(changed("/gate/parameters", Json::array()),

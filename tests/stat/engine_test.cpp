@@ -33,7 +33,9 @@ Scaling identity_scaling(const Data& data) {
 
 TEST(EmEngine, NeverLowersTheObjectiveForAnyGateAndExpert) {
   RandomStream stream(11);
-  for (const GateSpec& gate : all_gates())
+  std::vector<GateSpec> gates = all_gates();
+  for (const GateSpec& gate : testing::top_k_gates()) gates.push_back(gate);
+  for (const GateSpec& gate : gates)
     for (const auto& expert : all_experts()) {
       const Data data = random_data(expert, 80, 2, 2, stream, true);
       MixtureModel model = random_model(gate, expert, data, 3, stream, expert.responses == 1);
@@ -57,7 +59,8 @@ TEST(EmEngine, ScoreAndInformationAreDerivativesOfTheObjective) {
   for (const GateSpec& gate : all_gates())
     for (const auto& expert : all_experts()) {
       const Data data = random_data(expert, 40, 2, 2, stream, true);
-      const MixtureModel model = random_model(gate, expert, data, 2, stream, expert.responses == 1);
+      const int experts = gate.kind == GateKind::hierarchical ? 4 : 2;
+      const MixtureModel model = random_model(gate, expert, data, experts, stream, expert.responses == 1);
       const auto engine = make_engine(data, identity_scaling(data), model, settings_with(1e-2));
       Vector score;
       Matrix information;

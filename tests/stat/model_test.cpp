@@ -2,6 +2,7 @@
 // and the laws of a change of scale.
 #include <gtest/gtest.h>
 
+#include <Eigen/QR>
 #include <cmath>
 #include <numeric>
 
@@ -19,6 +20,7 @@ using testing::random_expert;
 using testing::random_gate;
 using testing::random_matrix;
 using testing::random_model;
+using testing::top_k_gates;
 
 // Central differences with h = 1e-5 err by h^2 f'''/6 + eps f / h: some 1e-10 for values and derivatives of order 1; the
 // third derivatives here stay below 1e3.
@@ -30,7 +32,7 @@ TEST(GateModel, JacobianOfScoresIsTheirDerivative) {
   const Matrix x = random_matrix(stream, 9, 3);
   for (const GateSpec& spec : all_gates()) {
     Gate gate = random_gate(spec, 3, 3, stream);
-    for (int k = 0; k < 3; ++k) {
+    for (int k = 0; gate.has_own_scores() && k < 3; ++k) {
       const Matrix jacobian = gate.score_jacobian(x, k);
       for (Eigen::Index i = 0; i < gate.block_size(); ++i) {
         Gate up = gate, down = gate;
@@ -48,11 +50,20 @@ TEST(GateModel, JacobianOfScoresIsTheirDerivative) {
   }
 }
 
+// Random rows lie so far from the borders of top-k selections that a step of 1e-5 crosses none.
+std::vector<GateSpec> gates_of_all_kinds() {
+  std::vector<GateSpec> specs = all_gates();
+  for (const GateSpec& spec : top_k_gates()) specs.push_back(spec);
+  specs.push_back({.kind = GateKind::unnormalised_sigmoid, .temperature = 0.8});
+  specs.push_back({.kind = GateKind::fixed, .weights = {0.5, 2.0, 1.0, 0.7}});
+  return specs;
+}
+
 TEST(GateModel, JacobianOfACombinationIsItsDerivative) {
   RandomStream stream(6, 1);
-  const Matrix x = random_matrix(stream, 9, 3), values = random_matrix(stream, 9, 3);
-  for (const GateSpec& spec : all_gates()) {
-    Gate gate = random_gate(spec, 3, 3, stream);
+  const Matrix x = random_matrix(stream, 9, 3), values = random_matrix(stream, 9, 4);
+  for (const GateSpec& spec : gates_of_all_kinds()) {
+    Gate gate = random_gate(spec, 3, 4, stream);
     const auto combination = [&] {
       return Vector(gate.log_weights(x).array().exp().matrix().cwiseProduct(values).rowwise().sum());
     };
@@ -72,29 +83,124 @@ TEST(GateModel, JacobianOfACombinationIsItsDerivative) {
   }
 }
 
+TEST(GateModel, DegreesOfFreedomAreTheDirectionsThatMoveTheWeights) {
+  // At a random point the rank of d log w / d theta (all rows and experts) is the dimension of the family of weights.
+  // Directions without effect have singular values at rounding (1e-15 of the largest), others above 1e-6 of it.
+  RandomStream stream(6, 2);
+  const Matrix x = random_matrix(stream, 60, 3);
+  std::vector<GateSpec> specs = all_gates();
+  specs.push_back({.kind = GateKind::quadratic, .shape = QuadraticShape::low_rank, .rank = 1});
+  specs.push_back({.kind = GateKind::cosine, .estimate_temperature = false});
+  for (const GateSpec& spec : specs) {
+    const Gate gate = random_gate(spec, 3, 4, stream);
+    Matrix all(60 * 4, gate.parameters().size());
+    for (int k = 0; k < 4; ++k) {
+      Matrix one = Matrix::Zero(60, 4);
+      one.col(k).setOnes();
+      all.middleRows(60 * k, 60) = gate.weighted_log_jacobian(x, one);
+    }
+    Eigen::Index free = 0, rank = 0;
+    for (Eigen::Index i = 0; i < gate.parameters().size(); ++i)
+      if (!gate.pinned(i)) all.col(free++) = all.col(i).eval();
+    if (free > 0) {
+      Eigen::ColPivHouseholderQR<Matrix> qr(all.leftCols(free));
+      qr.setThreshold(1e-9);
+      rank = qr.rank();
+    }
+    EXPECT_EQ(gate.degrees_of_freedom(), rank) << enum_name(spec.kind);
+  }
+}
+
 TEST(GateModel, ChangeOfScaleAndOrderKeepTheWeights) {
   RandomStream stream(2);
   const Matrix raw = 3.0 * random_matrix(stream, 20, 3);
   const Vector scale = Vector::LinSpaced(3, 0.5, 4.0);
-  for (const GateSpec& spec : all_gates()) {
-    // The monomial gate has no linear term to take up a shift of the inputs.
-    const Vector centre = spec.linear_term ? Vector(Vector::LinSpaced(3, -2.0, 5.0)) : Vector(Vector::Zero(3));
-    const Matrix standard = (raw.rowwise() - centre.transpose()) * scale.cwiseInverse().asDiagonal();
+  // -inf, where top-k leaves an expert out, becomes a number that is the same on both sides.
+  const auto finite = [](const Matrix& a) { return Matrix(a.cwiseMax(-1e6)); };
+  for (const GateSpec& spec : gates_of_all_kinds()) {
     const Gate gate = random_gate(spec, 3, 4, stream);
+    // The monomial gate, for one, has no linear term to take up a shift of the inputs.
+    const Vector centre = gate.may_be_shifted() ? Vector(Vector::LinSpaced(3, -2.0, 5.0)) : Vector(Vector::Zero(3));
+    const Matrix standard = (raw.rowwise() - centre.transpose()) * scale.cwiseInverse().asDiagonal();
     const Gate moved = gate.on_raw_scale(centre, scale);
-    EXPECT_LT((moved.log_weights(raw) - gate.log_weights(standard)).cwiseAbs().maxCoeff(), 1e-11)
+    const Matrix before = finite(gate.log_weights(standard));
+    EXPECT_LT((finite(moved.log_weights(raw)) - before).cwiseAbs().maxCoeff(), 1e-11) << enum_name(spec.kind);
+    EXPECT_LT((finite(moved.on_standard_scale(centre, scale).log_weights(standard)) - before).cwiseAbs().maxCoeff(),
+              1e-11)
         << enum_name(spec.kind);
-    EXPECT_LT((moved.on_standard_scale(centre, scale).log_weights(standard) - gate.log_weights(standard))
-                  .cwiseAbs()
-                  .maxCoeff(),
-              1e-11);
     const std::vector<int> order{2, 0, 3, 1};
-    const Matrix before = gate.log_weights(standard), after = gate.permuted(order).log_weights(standard);
+    const Gate turned = gate.permuted(order);
+    const Matrix after = finite(turned.log_weights(standard));
     for (int k = 0; k < 4; ++k)
-      EXPECT_LT((after.col(k) - before.col(order[static_cast<std::size_t>(k)])).cwiseAbs().maxCoeff(), 1e-12);
-    EXPECT_LT((before.array().exp().rowwise().sum() - 1).abs().maxCoeff(), 1e-14);
+      EXPECT_LT((after.col(k) - before.col(order[static_cast<std::size_t>(k)])).cwiseAbs().maxCoeff(), 1e-12)
+          << enum_name(spec.kind);
+    for (Eigen::Index i = 0; i < turned.parameters().size(); ++i)
+      EXPECT_TRUE(!turned.pinned(i) || turned.parameters()(i) == 0) << enum_name(spec.kind) << " parameter " << i;
+    if (gate.sums_to_one()) {
+      EXPECT_LT((before.array().exp().rowwise().sum() - 1).abs().maxCoeff(), 1e-14) << enum_name(spec.kind);
+    }
     EXPECT_EQ(gate.block_names({"a", "b", "c"}).size(), static_cast<std::size_t>(gate.block_size()));
+    EXPECT_EQ(gate.shared_names({"a", "b", "c"}).size(), static_cast<std::size_t>(gate.shared_size()));
   }
+}
+
+TEST(GateModel, HierarchicalWeightsAreProductsOfTwoSoftmaxes) {
+  RandomStream stream(2, 1);
+  const Matrix x = random_matrix(stream, 5, 2);
+  Gate gate = random_gate({.kind = GateKind::hierarchical, .groups = 2, .inner = LevelKind::laplace}, 2, 4, stream);
+  gate.set_units(Vector::Zero(2), Vector::Ones(2));
+  EXPECT_EQ(gate.group_of(), (std::vector<int>{0, 0, 1, 1}));
+  const Matrix log_weights = gate.log_weights(x);
+  for (Eigen::Index t = 0; t < 5; ++t) {
+    double outer[2], inner[4];
+    for (int g = 0; g < 2; ++g) outer[g] = std::exp(gate.group_block(g)(0) + x.row(t).dot(gate.group_block(g).tail(2)));
+    for (int k = 0; k < 4; ++k)  // the smoothing of the distance, 1e-6, moves it by less than that
+      inner[k] = std::exp(gate.block(k)(0) - (x.row(t).transpose() - gate.block(k).tail(2)).norm());
+    for (int k = 0; k < 4; ++k) {
+      const int g = k / 2;
+      const double expected = outer[g] / (outer[0] + outer[1]) * inner[k] / (inner[2 * g] + inner[2 * g + 1]);
+      EXPECT_NEAR(std::exp(log_weights(t, k)), expected, 2e-6);
+    }
+  }
+}
+
+TEST(GateModel, UnnormalisedWeightsAreTheSigmoidsAndFixedOnesAsGiven) {
+  RandomStream stream(2, 2);
+  const Matrix x = random_matrix(stream, 5, 2);
+  const Gate gate = random_gate({.kind = GateKind::unnormalised_sigmoid}, 2, 3, stream);
+  const Matrix weights = gate.log_weights(x).array().exp();
+  for (int k = 0; k < 3; ++k) {
+    const Vector linear = (x * gate.block(k).tail(2)).array() + gate.block(k)(0);
+    EXPECT_LT((weights.col(k).array() - 1 / (1 + (-linear.array()).exp())).abs().maxCoeff(), 1e-15);
+  }
+  EXPECT_FALSE(gate.sums_to_one());
+  const Gate fixed({.kind = GateKind::fixed, .weights = {1, 3}}, 2, 2);
+  EXPECT_NEAR(std::exp(fixed.log_weights(x)(4, 1)), 0.75, 1e-15);
+  EXPECT_NEAR(std::exp(fixed.permuted({1, 0}).log_weights(x)(4, 1)), 0.25, 1e-15);
+}
+
+TEST(GateModel, TopKLeavesOutAllButTheBest) {
+  RandomStream stream(2, 3);
+  const Matrix x = random_matrix(stream, 50, 3);
+  for (const GateSpec& spec : top_k_gates()) {
+    const Gate gate = random_gate(spec, 3, 4, stream);
+    EXPECT_FALSE(gate.is_smooth());
+    const Matrix logs = gate.log_weights(x), dense = gate.dense().log_weights(x).array().exp();
+    for (Eigen::Index t = 0; t < x.rows(); ++t) {
+      double left_out = 0, least_kept = 1;
+      int kept = 0;
+      for (int k = 0; k < 4; ++k) {
+        if (std::isfinite(logs(t, k)))
+          least_kept = std::min(least_kept, dense(t, k)), ++kept;
+        else
+          left_out = std::max(left_out, dense(t, k));
+      }
+      EXPECT_EQ(kept, spec.top_k);
+      EXPECT_NEAR(logs.row(t).array().exp().sum(), 1, 1e-14);
+      EXPECT_TRUE(spec.top_k_rule == TopKRule::slopes || least_kept >= left_out);
+    }
+  }
+  EXPECT_TRUE(Gate({.kind = GateKind::softmax, .top_k = 3}, 2, 3).is_smooth());
 }
 
 TEST(GateModel, WrongUseIsNamed) {
@@ -103,6 +209,14 @@ TEST(GateModel, WrongUseIsNamed) {
   EXPECT_THROW(Gate({.kind = GateKind::softmax}, 2, 2).log_weights(Matrix::Zero(3, 1)), std::invalid_argument);
   Gate laplace({.kind = GateKind::laplace}, 2, 2);
   EXPECT_THROW(laplace.set_input_scale(Vector::Zero(2)), std::invalid_argument);
+  EXPECT_THROW(Gate({.kind = GateKind::softmax, .top_k = 3}, 2, 2), std::invalid_argument);
+  EXPECT_THROW(Gate({.kind = GateKind::constant, .top_k = 1}, 2, 2), std::invalid_argument);
+  EXPECT_THROW(Gate({.kind = GateKind::hierarchical, .groups = 3}, 2, 2), std::invalid_argument);
+  EXPECT_THROW(Gate({.kind = GateKind::fixed, .weights = {1}}, 2, 2), std::invalid_argument);
+  EXPECT_THROW(Gate({.kind = GateKind::fixed, .weights = {1, 0}}, 2, 2), std::invalid_argument);
+  Gate grouped({.kind = GateKind::hierarchical}, 2, 3);
+  EXPECT_THROW(grouped.set_group_of({1, 0, 0}), std::invalid_argument);
+  EXPECT_THROW(grouped.set_group_of({0, 0, 0}), std::invalid_argument);
 }
 
 TEST(ExpertModel, ScoreRowsAndHessianAreDerivatives) {

@@ -19,7 +19,31 @@ inline std::vector<GateSpec> all_gates() {
           {.kind = GateKind::quadratic, .shape = QuadraticShape::full},
           {.kind = GateKind::quadratic, .temperature = 2.0, .shape = QuadraticShape::diagonal},
           {.kind = GateKind::quadratic, .shape = QuadraticShape::full, .linear_term = false},
-          {.kind = GateKind::quadratic, .shape = QuadraticShape::low_rank, .rank = 2}};
+          {.kind = GateKind::quadratic, .shape = QuadraticShape::low_rank, .rank = 2},
+          {.kind = GateKind::softmax, .transform = GateTransform::tanh},
+          {.kind = GateKind::laplace, .transform = GateTransform::sigmoid},
+          {.kind = GateKind::activated, .temperature = 0.6},
+          {.kind = GateKind::activated,
+           .temperature = 0.6,
+           .activation = GateActivation::sigmoid,
+           .estimate_temperature = false},
+          {.kind = GateKind::cosine, .temperature = 0.5},
+          {.kind = GateKind::cosine, .temperature = 0.3, .perturbation = 0.1},
+          {.kind = GateKind::hierarchical, .temperature = 1.2},
+          {.kind = GateKind::hierarchical, .outer = LevelKind::softmax, .inner = LevelKind::laplace},
+          {.kind = GateKind::hierarchical, .outer = LevelKind::laplace, .inner = LevelKind::softmax},
+          {.kind = GateKind::hierarchical, .outer = LevelKind::laplace, .inner = LevelKind::laplace}};
+}
+
+/// Gates whose weights jump: what is said of all gates holds for them where the selection of every row stays.
+inline std::vector<GateSpec> top_k_gates() {
+  return {{.kind = GateKind::softmax, .top_k = 2},
+          {.kind = GateKind::softmax, .top_k = 2, .top_k_rule = TopKRule::slopes},
+          {.kind = GateKind::softmax, .top_k = 1},
+          {.kind = GateKind::laplace, .top_k = 2, .top_k_rule = TopKRule::slopes},
+          {.kind = GateKind::quadratic, .top_k = 2},
+          {.kind = GateKind::cosine, .top_k = 2},
+          {.kind = GateKind::hierarchical, .top_k = 2}};
 }
 
 struct ExpertCase {
@@ -44,6 +68,7 @@ inline Matrix random_matrix(RandomStream& stream, Eigen::Index rows, Eigen::Inde
 inline Gate random_gate(const GateSpec& spec, int inputs, int experts, RandomStream& stream) {
   Gate gate(spec, inputs, experts);
   for (Eigen::Index i = 0; i < gate.parameters().size(); ++i) gate.parameters()(i) = 0.6 * stream.normal();
+  gate.set_units(0.1 * Vector::LinSpaced(inputs, 1.0, 2.0), Vector::LinSpaced(inputs, 0.8, 1.3));
   gate.pin();
   return gate;
 }

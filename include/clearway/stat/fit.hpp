@@ -84,18 +84,7 @@ struct FitOptions {
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("experts", self.experts, OptionInfo{.help = "number of experts", .minimum = 1, .maximum = 1000});
-    field("gate", self.gate.kind, OptionInfo{.help = "how inputs become weights"});
-    field("gate-temperature", self.gate.temperature,
-          OptionInfo{.help = "divides the scores of the gate; fixed, it is not estimated",
-                     .minimum = 0,
-                     .above_minimum = true,
-                     .off = "1",
-                     .source = "Nguyen et al., ICML 2024, arXiv 2401.13875"});
-    field("quadratic-shape", self.gate.shape,
-          OptionInfo{.help = "form of the quadratic gate", .source = "arXiv 2410.11222"});
-    field("quadratic-rank", self.gate.rank, OptionInfo{.help = "rank of the low-rank quadratic gate", .minimum = 1});
-    field("quadratic-linear-term", self.gate.linear_term,
-          OptionInfo{.help = "quadratic gate with a linear part (false: the monomial gate)"});
+    GateSpec::visit(self.gate, field);
     field("expert", self.expert.kind, OptionInfo{.help = "likelihood and mean function of the experts"});
     field("degree", self.expert.degree, OptionInfo{.help = "power of polynomial experts", .minimum = 1, .maximum = 9});
     field("leak", self.expert.leak,

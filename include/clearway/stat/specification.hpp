@@ -5,36 +5,9 @@
 #include <span>
 
 #include "clearway/base/options.hpp"
+#include "clearway/stat/gate_specification.hpp"  // IWYU pragma: export
 
 namespace clearway {
-
-/// How the gate turns inputs into weights. Formulas: clearway/core/gates/.
-enum class GateKind { softmax, constant, equal, sigmoid, laplace, gaussian, quadratic };
-
-inline std::span<const EnumName<GateKind>> enum_names(GateKind) {
-  static constexpr std::array<EnumName<GateKind>, 7> names{{
-      {GateKind::softmax, "softmax", "log-weight linear in the inputs"},
-      {GateKind::constant, "constant", "weights that do not depend on the inputs"},
-      {GateKind::equal, "equal", "all weights 1/k, nothing estimated"},
-      {GateKind::sigmoid, "sigmoid", "independent sigmoids, normalised to sum to 1"},
-      {GateKind::laplace, "laplace", "log-weight = -distance to a centre"},
-      {GateKind::gaussian, "gaussian", "weights of a Gaussian mixture over the inputs"},
-      {GateKind::quadratic, "quadratic", "log-weight quadratic in the inputs"},
-  }};
-  return names;
-}
-
-/// Shape of the quadratic form of a quadratic gate.
-enum class QuadraticShape { full, diagonal, low_rank };
-
-inline std::span<const EnumName<QuadraticShape>> enum_names(QuadraticShape) {
-  static constexpr std::array<EnumName<QuadraticShape>, 3> names{{
-      {QuadraticShape::full, "full", "every product of two inputs"},
-      {QuadraticShape::diagonal, "diagonal", "squares only"},
-      {QuadraticShape::low_rank, "low-rank", "sum of rank-one products"},
-  }};
-  return names;
-}
 
 /// Likelihood and mean function of an expert. Formulas: clearway/core/experts/.
 enum class ExpertKind {
@@ -106,15 +79,6 @@ inline std::span<const EnumName<CovarianceKind>> enum_names(CovarianceKind) {
   }};
   return names;
 }
-
-/// A gate as asked for.
-struct GateSpec {
-  GateKind kind = GateKind::softmax;
-  double temperature = 1.0;  ///< scores are divided by it; fixed, because it is not identifiable beside linear scores
-  QuadraticShape shape = QuadraticShape::full;
-  int rank = 1;             ///< rank of the low-rank quadratic form
-  bool linear_term = true;  ///< quadratic gate: false leaves out the linear part (the "monomial" gate)
-};
 
 /// An expert as asked for.
 struct ExpertSpec {

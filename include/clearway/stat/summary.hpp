@@ -45,6 +45,9 @@ ExpertReport expert_report(const Expert& expert, const ModelNames& names, const 
 std::vector<NamedValue> gate_report(const Gate& gate, int expert, const ModelNames& names,
                                     const Vector* errors = nullptr);
 
+/// The parameters of the gate that belong to no expert (Gate::shared), pinned ones included as 0.
+std::vector<NamedValue> shared_gate_report(const Gate& gate, const ModelNames& names, const Vector* errors = nullptr);
+
 /// The expert (from 0) whose scores are fixed at 0, so that the others are read against it; -1 where the gate has none.
 int gate_reference(const Gate& gate);
 

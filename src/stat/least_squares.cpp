@@ -105,7 +105,8 @@ class LeastSquaresFitter {
     result.start = result.start_records[winner.start].kind;
     const LeastSquaresProblem& problem = search_->problem();
     detail::LeastSquaresDiagnosis diagnosis = detail::diagnose(problem, winner.model);
-    if (options_.gate_ridge == 0 && diagnosis.gate_separated) treat_separation(winner, result, diagnosis);
+    if (options_.gate_ridge == 0 && (diagnosis.gate_separated || diagnosis.expert_diverges))
+      treat_divergence(winner, result, diagnosis);
 
     for (StartRecord& record : result.start_records) {
       if (std::isfinite(record.short_log_likelihood))
@@ -122,7 +123,7 @@ class LeastSquaresFitter {
     result.log_likelihood = result.model.log_likelihood(data_);
     result.converged = winner.outcome.converged;
     result.reason = winner.outcome.reason;
-    result.iterations = winner.outcome.iterations;
+    result.iterations = std::max(winner.outcome.iterations, result.start_records[winner.start].iterations);
     result.score = winner.outcome.score;
     result.rows = data_.rows();
     result.effective_rows = total_;
@@ -141,24 +142,50 @@ class LeastSquaresFitter {
     return result;
   }
 
-  // The best solution again under a weak ridge on the gate, from coefficients of ordinary size.
-  void treat_separation(LeastSquaresSolution& winner, FitResult& result, detail::LeastSquaresDiagnosis& diagnosis) {
-    result.gate_separated = true;
+  // Coefficients that run to infinity: among the best solutions the one that is best once these have finite ones, under a
+  // weak ridge (the theory of least squares assumes a compact set of parameters).
+  void treat_divergence(LeastSquaresSolution& winner, FitResult& result, detail::LeastSquaresDiagnosis& diagnosis) {
+    result.gate_separated = diagnosis.gate_separated;
+    expert_diverged_ = diagnosis.expert_diverges;
     result.supremum_log_likelihood = log_likelihood(winner.outcome.sum_of_squares);
     if (options_.separation_ridge == 0) return;
+    std::vector<const LeastSquaresSolution*> candidates;
+    for (const LeastSquaresSolution& s : search_->solutions()) candidates.push_back(&s);
+    std::stable_sort(candidates.begin(), candidates.end(), [](const auto* a, const auto* b) {
+      return a->outcome.sum_of_squares < b->outcome.sum_of_squares;
+    });
+    constexpr std::size_t kCandidates = 4;
+    candidates.resize(std::min(candidates.size(), kCandidates));
     LeastSquaresProblem& problem = search_->problem();
-    const double variance = winner.outcome.sum_of_squares / total_;
-    LeastSquaresSolution ridged = winner;
-    const double largest = ridged.model.gate.parameters().cwiseAbs().maxCoeff();
-    if (largest > 10) ridged.model.gate.parameters() *= 10 / largest;
     // Half of the ridge times variance is what the penalty of fit() is to the log-likelihood.
-    problem.set_ridge(options_.separation_ridge * variance);
-    ridged.outcome = detail::minimise(problem, ridged.model, search_->settings(winner.start));
-    diagnosis = detail::diagnose(problem, ridged.model);
-    problem.set_ridge(0);
-    if (!std::isfinite(ridged.outcome.sum_of_squares)) return;
-    ridged.outcome.iterations += winner.outcome.iterations;
-    winner = std::move(ridged);
+    const double ridge = options_.separation_ridge * winner.outcome.sum_of_squares / total_;
+    double least = std::numeric_limits<double>::infinity();
+    for (const LeastSquaresSolution* candidate : candidates) {
+      LeastSquaresSolution ridged = *candidate;
+      shrink(ridged.model);
+      problem.set_ridge(ridge, ridge);
+      ridged.outcome = detail::minimise(problem, ridged.model, search_->settings(candidate->start));
+      problem.set_ridge(0);
+      if (ridged.outcome.sum_of_squares < least) {
+        least = ridged.outcome.sum_of_squares;
+        ridged.outcome.iterations += candidate->outcome.iterations;
+        diagnosis = detail::diagnose(problem, ridged.model);
+        winner = std::move(ridged);
+      }
+    }
+    result.start = result.start_records[winner.start].kind;
+  }
+
+  // Coefficients of ordinary size: at the far end of a plateau there is no curvature.
+  static void shrink(MixtureModel& model) {
+    constexpr double kGate = 10, kExpert = 100;
+    const auto shorten = [](auto&& values, double most) {
+      const double largest = values.size() ? values.cwiseAbs().maxCoeff() : 0.0;
+      if (largest > most) values *= most / largest;
+    };
+    shorten(model.gate.parameters(), kGate);
+    for (Expert& expert : model.experts)
+      shorten(expert.parameters().head(detail::mean_parameter_count(expert)), kExpert);
   }
 
   // Residual variance (covariance) as the noise of every expert, on the working scale.
@@ -234,15 +261,18 @@ class LeastSquaresFitter {
       warnings.push_back(
           fmt::format("The fit did not converge ({}); raise --max-iterations (now {}) or try more --starts.",
                       enum_name(result.reason), options_.max_iterations));
-    if (result.gate_separated && options_.separation_ridge > 0)
+    const bool diverged = result.gate_separated || expert_diverged_;
+    const char* what = result.gate_separated && expert_diverged_
+                           ? "The gate turns into a step and experts run to infinity"
+                       : result.gate_separated ? "The gate turns into a step"
+                                               : "Experts run to infinity against one another";
+    if (diverged && options_.separation_ridge > 0)
       warnings.push_back(fmt::format(
-          "The gate turns into a step: without a penalty its coefficients run to infinity and the log-likelihood tends "
-          "to {:.3f}. Shown is the solution with finite coefficients under a weak ridge penalty ({:g} on standardised "
-          "inputs, --separation-ridge).",
-          result.supremum_log_likelihood, options_.separation_ridge));
-    else if (result.gate_separated)
-      warnings.push_back(
-          "The gate turns into a step: its coefficients run to infinity, those shown are where it stopped.");
+          "{}: without a penalty there is no minimum, the log-likelihood tends to {:.3f}. Shown is the best solution "
+          "with finite coefficients under a weak ridge penalty ({:g} on standardised inputs, --separation-ridge).",
+          what, result.supremum_log_likelihood, options_.separation_ridge));
+    else if (diverged)
+      warnings.push_back(fmt::format("{}: there is no minimum, the coefficients shown are where it stopped.", what));
     for (const std::string& direction : report.flat_directions)
       warnings.push_back("The data do not determine " + direction + ".");
     if (report.flat_directions.empty() && report.condition > kLargestTrustedCondition)
@@ -272,6 +302,7 @@ class LeastSquaresFitter {
   MixtureModel prototype_;
   Scaling scaling_;
   double total_ = 0;
+  bool expert_diverged_ = false;
   std::optional<LeastSquaresSearch> search_;
 };
 

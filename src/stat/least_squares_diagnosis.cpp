@@ -15,6 +15,7 @@ using Eigen::Index;
 constexpr double kFlat = 1e-8;         // singular values of unit columns below this share of the largest
 constexpr double kNoInfluence = 1e-9;  // length of a column per root of the weight, on the working scale
 constexpr double kSteep = 10;          // a standardised gate coefficient from which a gate may be a step
+constexpr double kLarge = 100;         // the same for a coefficient of an expert
 constexpr double kSame = 1e-3;         // difference of means relative to the standard deviation of the response
 
 // "expert 1: x1 - 0.5 * expert 2: x1": the leading entries of a direction, scaled to a largest entry of 1.
@@ -73,11 +74,14 @@ LeastSquaresDiagnosis diagnose(const LeastSquaresProblem& problem, const Mixture
   const double variance = factor.col(p).squaredNorm() / problem.total_weight();
   for (Index j = 0; j < p; ++j) {
     const RegressionParameter& q = parameters[static_cast<std::size_t>(j)];
-    if (!q.gate || std::abs(model.gate.parameters()(q.index)) <= kSteep) continue;
+    const double value = std::abs(q.gate ? model.gate.parameters()(q.index)
+                                         : model.experts[static_cast<std::size_t>(q.expert)].parameters()(q.index));
+    if (value <= (q.gate ? kSteep : kLarge)) continue;
     double inverse = 0;
     for (Index i = 0; i < s.size(); ++i) inverse += std::pow(svd.matrixV()(j, i) / std::max(s(i), 1e-150), 2);
     const double error = std::sqrt(variance * inverse) / std::max(length(j), none);
-    found.gate_separated = found.gate_separated || !(std::abs(model.gate.parameters()(q.index)) > error);
+    bool& flag = q.gate ? found.gate_separated : found.expert_diverges;
+    flag = flag || !(value > error);
   }
   return found;
 }

@@ -14,7 +14,8 @@ struct LeastSquaresDiagnosis {
   double smallest_singular_value = std::numeric_limits<double>::quiet_NaN();  ///< of the Jacobian with unit columns
   double condition = std::numeric_limits<double>::quiet_NaN();  ///< infinite when a parameter has no influence at all
   std::vector<std::string> flat_directions;
-  bool gate_separated = false;  ///< a gate coefficient above 10 that is below its own standard error
+  bool gate_separated = false;   ///< a gate coefficient above 10 that is below its own standard error
+  bool expert_diverges = false;  ///< the same for a coefficient of an expert above 100
 };
 
 /// At a model on the working scale. Directions that the gate's own parameters leave free (Gaussian and low-rank

@@ -71,17 +71,18 @@ void LeastSquaresProblem::set_nonlinear(const Vector& values, MixtureModel& mode
 
 Matrix LeastSquaresProblem::ridge_rows(const MixtureModel& model) const {
   const auto size = static_cast<Index>(parameters_.size());
-  if (ridge_ == 0) return Matrix(0, size + 1);
   std::vector<Index> ridged;
-  for (Index i = linear_; i < size; ++i) {
+  for (Index i = 0; i < size; ++i) {
     const RegressionParameter& p = parameters_[static_cast<std::size_t>(i)];
-    if (p.gate && p.index % block_size_of_gate_ != 0) ridged.push_back(i);
+    if (p.gate ? ridge_ > 0 && p.index % block_size_of_gate_ != 0 : expert_ridge_ > 0) ridged.push_back(i);
   }
   Matrix rows = Matrix::Zero(static_cast<Index>(ridged.size()), size + 1);
   for (Index i = 0; i < rows.rows(); ++i) {
     const Index column = ridged[static_cast<std::size_t>(i)];
-    rows(i, column) = std::sqrt(ridge_);
-    rows(i, size) = -std::sqrt(ridge_) * value_of(model, parameters_[static_cast<std::size_t>(column)]);
+    const RegressionParameter& p = parameters_[static_cast<std::size_t>(column)];
+    const double root = std::sqrt(p.gate ? ridge_ : expert_ridge_);
+    rows(i, column) = root;
+    rows(i, size) = -root * value_of(model, p);
   }
   return rows;
 }
@@ -137,13 +138,18 @@ double LeastSquaresProblem::sum_of_squares(const MixtureModel& model) const {
 
 double LeastSquaresProblem::solve_linear(MixtureModel& model) const {
   if (linear_ == 0) return sum_of_squares(model);
+  // Ridge rows: those of nonlinear parameters only add a constant.
+  const Matrix all_rows = ridge_rows(model);
+  Matrix own_rows(all_rows.rows(), linear_ + 1);
+  own_rows.leftCols(linear_) = all_rows.leftCols(linear_);
+  own_rows.col(linear_) = all_rows.col(all_rows.cols() - 1);
   const Matrix r = accumulate(
       linear_ + 1,
       [&](const Data& block, int response, Eigen::Ref<Matrix> rows) {
         rows.leftCols(linear_) = regression_jacobian(model, linear_parameters_, block, response);
         rows.col(linear_) = residual(model, block, response);
       },
-      Matrix(0, linear_ + 1));
+      own_rows);
   if (!r.allFinite()) return std::numeric_limits<double>::infinity();
   Vector scale = r.leftCols(linear_).colwise().norm().cwiseMax(std::numeric_limits<double>::min());
   const Matrix unit = r.topLeftCorner(linear_, linear_) * scale.cwiseInverse().asDiagonal();
@@ -154,7 +160,7 @@ double LeastSquaresProblem::solve_linear(MixtureModel& model) const {
   const Vector step = solver.solve(target);
   const double left = (target - unit * step).squaredNorm() + r(linear_, linear_) * r(linear_, linear_);
   for (Index i = 0; i < linear_; ++i) value_of(model, parameters_[static_cast<std::size_t>(i)]) += step(i) / scale(i);
-  return left + penalty(model);
+  return left;
 }
 
 Matrix LeastSquaresProblem::factor(const MixtureModel& model) const {

@@ -24,8 +24,12 @@ class LeastSquaresProblem {
   Eigen::Index linear_count() const { return linear_; }
   Eigen::Index nonlinear_count() const { return static_cast<Eigen::Index>(parameters_.size()) - linear_; }
   double total_weight() const { return total_weight_; }
-  /// Ridge penalty on gate parameters other than intercepts: ridge * sum of their squares joins the sum of squares.
-  void set_ridge(double ridge) { ridge_ = ridge; }
+  /// Ridge penalties: gate_ridge * sum of squares of gate parameters other than intercepts, and expert_ridge * the same of
+  /// all parameters of experts, join the sum of squares.
+  void set_ridge(double gate_ridge, double expert_ridge = 0) {
+    ridge_ = gate_ridge;
+    expert_ridge_ = expert_ridge;
+  }
   double ridge() const { return ridge_; }
   /// The ridge term at a model.
   double penalty(const MixtureModel& model) const;
@@ -58,6 +62,7 @@ class LeastSquaresProblem {
   int threads_;
   double total_weight_ = 0;
   double ridge_ = 0;
+  double expert_ridge_ = 0;
 };
 
 }  // namespace clearway::detail

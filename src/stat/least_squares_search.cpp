@@ -15,10 +15,11 @@ namespace {
 using Eigen::Index;
 
 constexpr std::size_t kBatch = 12;
-constexpr std::size_t kMostStarts = 60;  // when the number of starts adapts: flat problems never agree exactly
-constexpr int kScreeningPasses = 16;     // over the sample; a step takes two
-constexpr int kEmIterations = 8;         // before every other start
-constexpr double kAgreement = 1e-6;      // relative difference of sums of squares that counts as the same optimum
+constexpr std::size_t kMostStarts = 60;   // when the number of starts adapts: flat problems never agree exactly
+constexpr int kScreeningPasses = 16;      // over the sample; a step takes two
+constexpr int kEmIterations = 8;          // before every other start
+constexpr double kSameLikelihood = 0.01;  // difference of log-likelihoods that counts as the same optimum
+constexpr double kAgreement = 1e-6;       // relative difference of sums of squares that counts as the same optimum
 constexpr double kSplitDistance = 0.3;
 constexpr int kNestedStarts = 6;
 // Whether the weight of an expert is a sum of two weights of the same kind.
@@ -206,8 +207,9 @@ const LeastSquaresSolution& LeastSquaresSearch::best() const {
 
 int LeastSquaresSearch::agreeing() const {
   const double least = best().outcome.sum_of_squares;
-  // An exact fit has no digits to agree on.
-  const double margin = kAgreement * least + 1e-20 * problem_->total_weight();
+  // Over-specified models have flat valleys, whose floors differ by less than matters; an exact fit has no digits at all.
+  const double relative = std::max(kAgreement, 2 * kSameLikelihood / problem_->total_weight());
+  const double margin = relative * least + 1e-20 * problem_->total_weight();
   return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const LeastSquaresSolution& s) {
     return s.outcome.sum_of_squares - least <= margin;
   }));
@@ -221,6 +223,7 @@ void LeastSquaresSearch::add_split_starts() {
   --smaller.experts;
   smaller.starts = kNestedStarts;
   smaller.polished = 1;
+  const std::size_t first = models_.size();
   const FitResult nested = fit_least_squares(data_, smaller);
   const MixtureModel model = scaling_.to_standard(nested.model);
   for (int j = 0; j < smaller.experts; ++j) {
@@ -228,8 +231,11 @@ void LeastSquaresSearch::add_split_starts() {
     if (const auto start = split_expert(model, prototype_, j, kSplitDistance, stream))
       add_start(*start, StartKind::nested);
   }
-  polish_best(1);
-  const double nested_squares = problem_->sum_of_squares(model);
+  std::size_t chosen = first;
+  for (std::size_t i = first; i < models_.size(); ++i)
+    if (records_[i].short_log_likelihood < records_[chosen].short_log_likelihood) chosen = i;
+  if (chosen < models_.size()) polish({chosen});
+  const double nested_squares = problem_->residual_products(model).trace();
   RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSplitStream);
   if (solutions_.empty() || best().outcome.sum_of_squares > nested_squares * (1 + kAgreement))
     if (const auto start = split_expert(model, prototype_, 0, 0.0, stream)) {

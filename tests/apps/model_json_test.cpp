@@ -167,6 +167,18 @@ SavedModel small_model() {
   return saved;
 }
 
+// A regression function keeps its form; its experts share one noise level, and there is no noise component.
+TEST(ModelJson, RegressionFormComesBackAndIsChecked) {
+  SavedModel saved = small_model();
+  saved.model.form = ModelForm::regression;
+  saved.model.has_noise = false;
+  const Json json = model_to_json(saved.model, saved.recipe);
+  EXPECT_EQ(model_from_json(json, "m").model.form, ModelForm::regression);
+  saved.model.experts[1].set_sigma(0.5);
+  const Json unequal = model_to_json(saved.model, saved.recipe);
+  EXPECT_NE(error_of([&] { (void)model_from_json(unequal, "m"); }).find("m: form is regression"), std::string::npos);
+}
+
 Json small_json() {
   const SavedModel saved = small_model();
   return model_to_json(saved.model, saved.recipe);

@@ -176,6 +176,25 @@ TEST_F(Fit, NotConvergingIsCode3AndIsStillWritten) {
   EXPECT_EQ(json::parse(place_.read("run/summary.json"))["converged"], false);
 }
 
+TEST_F(Fit, LeastSquaresIsARegressionFunctionFromFitToPredict) {
+  const Outcome fitted = run(std::string(kFit) + " --method least-squares --starts 4 --out run");
+  EXPECT_EQ(fitted.code, 0) << fitted.err;
+  EXPECT_NE(fitted.out.find("least squares"), std::string::npos) << fitted.out;
+  const json summary = json::parse(place_.read("run/summary.json"));
+  EXPECT_EQ(summary["form"], "regression");
+  const double r_squared = summary["least_squares"]["r_squared"][0];
+  EXPECT_GT(r_squared, 0);
+  EXPECT_LT(r_squared, 1);
+  const json rows = json::parse(run("predict run data.csv --json").out);
+  EXPECT_FALSE(rows.contains("responsibility_1"));
+  // The 95 % quantile of the normal distribution is 1.6448536269514722 standard deviations above the mean.
+  const double width = rows["q0.95"][0].get<double>() - rows["mean"][0].get<double>();
+  EXPECT_NEAR(width, 1.6448536269514722 * rows["sd"][0].get<double>(), 1e-12 * width);
+  const Outcome refused = run(std::string(kFit) + " --method least-squares --expert student-t");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("method 'least-squares' needs experts with a mean"), std::string::npos) << refused.err;
+}
+
 TEST_F(Fit, ConfigFileGivesDefaultsThatFlagsOverride) {
   place_.write(
       "run.toml",

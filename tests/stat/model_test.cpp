@@ -273,6 +273,9 @@ TEST(ExpertModel, DensityIsTheOneOfTheCoreFloor) {
       case ExpertKind::tanh:
         core = gaussian(Activation{.kind = ActivationKind::tanh});
         break;
+      case ExpertKind::gelu:
+        core = gaussian(Activation{.kind = ActivationKind::gelu});
+        break;
       case ExpertKind::relu:
         core = gaussian(Activation{.kind = ActivationKind::relu});
         break;

@@ -138,7 +138,10 @@ FitResult classification_fit(const Data& data, const FitOptions& options, const 
   result.model = result.model.permuted(result.model.order_by_share(data));
   result.iterations += iterations;
   result.converged = result.converged && arrived;
-  if (!arrived) result.reason = StopReason::iteration_limit;
+  if (!arrived)
+    result.reason = StopReason::iteration_limit;
+  else if (result.reason == StopReason::converged)
+    result.reason = StopReason::settled;
   result.score = LocalLikelihood(data, result.model, options).mean_score();
   describe(data, result);
   result.warnings.push_back(

@@ -163,14 +163,15 @@ struct FitOptions {
 };
 
 /// Why fitting stopped.
-enum class StopReason { not_fitted, converged, iteration_limit, no_progress, degenerate };
+enum class StopReason { not_fitted, converged, iteration_limit, no_progress, degenerate, settled };
 inline std::span<const EnumName<StopReason>> enum_names(StopReason) {
-  static constexpr std::array<EnumName<StopReason>, 5> names{{
+  static constexpr std::array<EnumName<StopReason>, 6> names{{
       {StopReason::not_fitted, "not-fitted", "fit() has not run yet"},
       {StopReason::converged, "converged", "the score is zero to the tolerance"},
       {StopReason::iteration_limit, "iteration-limit", "the iteration limit was reached first"},
       {StopReason::no_progress, "no-progress", "no step raised the likelihood, though the score is not zero"},
       {StopReason::degenerate, "degenerate", "an expert sits at the noise floor"},
+      {StopReason::settled, "settled", "the estimator's own rule was met; it does not end where the score is zero"},
   }};
   return names;
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "clearway/base/random.hpp"
+#include "compare_atoms.hpp"
 #include "rate_presets.hpp"
 
 namespace clearway::detail {
@@ -125,6 +126,11 @@ RateProblem free_problem(const RateStudyOptions& options) {
     check.gate_inputs = check.expert_inputs.leftCols(problem.truth.gate.inputs());
   } while (!well_separated(problem.truth, check, noise));
   problem.fitted = {experts, experts + 1};
+  const GateBlocks blocks = gate_blocks(problem.truth.gate);
+  if (!blocks.comparable)
+    user_error("study rates compares gates by intercept and slopes (or centres); those of gate {} say too little",
+               enum_name(gate));
+  if (!blocks.intercepts_relative) problem.atom_weight = AtomWeight::sigmoid;  // a sigmoid of its own for every expert
   add_theory(problem, gate, expert);
   return problem;
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "clearway/base/random.hpp"
+#include "compare_atoms.hpp"
 #include "rate_presets.hpp"
 
 namespace clearway::detail {
@@ -110,7 +111,6 @@ RateProblem free_problem(const RateStudyOptions& options) {
     user_error("method of a study of rates must be em or least-squares, not {}", enum_name(problem.method));
   problem.title = fmt::format("{} gate, {} experts, {}", enum_name(gate), enum_name(expert), enum_name(problem.method));
   problem.low = -1;
-  if (gate == GateKind::laplace) problem.inputs = RateInputs::levelled;
   RandomStream stream(static_cast<std::uint64_t>(options.seed), kTruthStream);
   Data check;
   check.expert_inputs = Matrix::NullaryExpr(kCheckRows, dim, [&] { return stream.uniform(-1.0, 1.0); });
@@ -125,8 +125,12 @@ RateProblem free_problem(const RateStudyOptions& options) {
     if (problem.method == FitMethod::least_squares) problem.truth.form = ModelForm::regression;
     check.gate_inputs = check.expert_inputs.leftCols(problem.truth.gate.inputs());
   } while (!well_separated(problem.truth, check, noise));
-  problem.fitted_gate = problem.truth.gate.spec();
   problem.fitted = {experts, experts + 1};
+  const GateBlocks blocks = gate_blocks(problem.truth.gate);
+  if (!blocks.comparable)
+    user_error("study rates compares gates by intercept and slopes (or centres); those of gate {} say too little",
+               enum_name(gate));
+  if (!blocks.intercepts_relative) problem.atom_weight = AtomWeight::sigmoid;  // a sigmoid of its own for every expert
   add_theory(problem, gate, expert);
   return problem;
 }

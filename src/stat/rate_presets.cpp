@@ -109,7 +109,6 @@ RateProblem laplace_gauss() {
   problem.paper = kLaplacePaper;
   problem.truth = mixture(GateSpec{.kind = GateKind::laplace}, ExpertSpec{}, 2, 0,
                           {{{0.3, -1.0, 0.5}, {1.0, 1.5, -0.5}, 0.4}, {{0.0, 1.0, -0.5}, {-1.0, 0.5, 1.0}, 0.6}});
-  problem.inputs = RateInputs::levelled;
   problem.low = -2;
   problem.high = 2;
   problem.exponents = laplace_linear_exponents();
@@ -146,22 +145,29 @@ RateProblem quadratic(bool linear_term) {
   return problem;
 }
 
+// Chosen for a large Fisher information.
+MixtureModel logit_truth() {
+  return mixture(GateSpec{}, ExpertSpec{.kind = ExpertKind::multinomial}, 1, 3,
+                 {{{1.0, -1.0}, {-0.5, -4.5, -0.5, 3.5}, 0.0}, {{0.0, 0.0}, {-1.0, 1.5, -0.5, -1.0}, 0.0}});
+}
+
+MixtureModel vanishing_logit_truth() {
+  return mixture(GateSpec{}, ExpertSpec{.kind = ExpertKind::multinomial}, 1, 3,
+                 {{{2.0, 1.0}, {1.5, 4.0, -0.5, -2.5}, 0.0}, {{0.0, 0.0}, {1.0, 0.0, 0.5, 0.0}, 0.0}});
+}
+
 RateProblem multinomial(bool vanishing) {
   RateProblem problem;
   problem.title = fmt::format("softmax gate, three-class logit experts{}, maximum likelihood",
                               vanishing ? ", the slopes of one expert vanish" : "");
   problem.paper = kMultinomialPaper;
-  problem.truth =
-      vanishing ? mixture(GateSpec{}, ExpertSpec{.kind = ExpertKind::multinomial}, 1, 3,
-                          {{{2.0, 1.0}, {1.5, 4.0, -0.5, -2.5}, 0.0}, {{0.0, 0.0}, {1.0, 0.0, 0.5, 0.0}, 0.0}})
-                : mixture(GateSpec{}, ExpertSpec{.kind = ExpertKind::multinomial}, 1, 3,
-                          {{{1.0, -1.0}, {-0.5, -4.5, -0.5, 3.5}, 0.0}, {{0.0, 0.0}, {-1.0, 1.5, -0.5, -1.0}, 0.0}});
+  problem.truth = vanishing ? vanishing_logit_truth() : logit_truth();
   problem.low = -2;
   problem.high = 2;
   problem.remarks = {
       "The truth was chosen for a large Fisher information; still the standard errors at n rows are up to 30 / "
-      "sqrt(n), so "
-      "that only large samples show the rates."};
+      "sqrt(n), "
+      "so that only large samples show the rates."};
   problem.exponents = strongly_identifiable_exponents();
   problem.over_rates = !vanishing;
   problem.theory = vanishing
@@ -216,7 +222,6 @@ constexpr std::array kMakers{
 RateProblem made(const Maker& maker) {
   RateProblem problem = maker.make();
   problem.name = maker.name;
-  problem.fitted_gate = problem.truth.gate.spec();
   const int k = problem.truth.expert_count();
   problem.fitted = {k, k + 1};
   return problem;

@@ -31,16 +31,7 @@ Matrix draw_inputs(const RateProblem& problem, Index rows, RandomStream& stream)
     if (problem.dim() != 1) user_error("inputs on a grid need one input, not {}", problem.dim());
     return Vector::LinSpaced(rows, problem.low, problem.high);
   }
-  Matrix x = Matrix::NullaryExpr(rows, problem.dim(), [&] { return stream.uniform(problem.low, problem.high); });
-  if (problem.inputs != RateInputs::levelled) return x;
-  const double middle = 0.5 * (problem.low + problem.high);
-  const double deviation = (problem.high - problem.low) / std::sqrt(12.0);
-  for (Index j = 0; j < x.cols(); ++j) {
-    const Vector centred = x.col(j).array() - x.col(j).mean();
-    const double measured = std::sqrt(centred.squaredNorm() / static_cast<double>(rows));
-    x.col(j) = (centred * (deviation / measured)).array() + middle;
-  }
-  return x;
+  return Matrix::NullaryExpr(rows, problem.dim(), [&] { return stream.uniform(problem.low, problem.high); });
 }
 
 // Near the truth: every further expert is a copy of a true one that is drawn at random, copies share its weight, and
@@ -96,6 +87,8 @@ Fitted climb_least_squares(const Data& data, const MixtureModel& start) {
   detail::LeastSquaresSettings settings;
   settings.max_iterations = kClimbIterations;
   settings.tolerance = kClimbTolerance;
+  const ExpertKind kind = start.experts.front().spec().kind;
+  settings.kinked = kind == ExpertKind::relu || kind == ExpertKind::leaky_relu;
   const detail::LeastSquaresOutcome outcome = detail::minimise(problem, model, settings);
   return {scaling.to_raw(model), outcome.converged, outcome.reason, outcome.iterations,
           outcome.sum_of_squares * scaling.response_scale.cwiseAbs2().sum()};
@@ -121,7 +114,7 @@ FitOptions fit_options_of(const RateProblem& problem, int fitted, RandomStream& 
                           const RateStudyOptions& options) {
   FitOptions fit_options;
   fit_options.experts = fitted;
-  fit_options.gate = problem.fitted_gate;
+  fit_options.gate = problem.truth.gate.spec();
   fit_options.expert = problem.truth.experts.front().spec();
   fit_options.method = problem.method;
   fit_options.starts = options.starts;
@@ -141,7 +134,10 @@ Fitted fit_from_data(const Data& data, const FitOptions& fit_options, RandomStre
   std::vector<Index> sample;
   for (const std::size_t row : stream.sample_without_replacement(rows, sample_rows))
     sample.push_back(static_cast<Index>(row));
-  return climb(data, fit(data.subset(sample), fit_options).model);
+  MixtureModel start = fit(data.subset(sample), fit_options).model;
+  // fit() measures the distances of a Laplace gate in standard deviations of its data, the truth in those of the inputs.
+  if (start.gate.spec().kind == GateKind::laplace) start.gate.set_input_scale(Vector::Ones(start.gate.inputs()));
+  return climb(data, start);
 }
 
 }  // namespace

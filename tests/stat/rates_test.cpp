@@ -293,6 +293,17 @@ TEST(RateStudy, FitsRegressionFunctionsByLeastSquares) {
             0.1 * std::sqrt(6.0 / 1000) * 3);  // sigma sqrt(p / n), three of it
 }
 
+// Equal likelihoods: the fit from the data has the distances of the truth, not those of standardised inputs.
+TEST(RateStudy, FitsALaplaceGateInTheUnitsOfTheTruth) {
+  RateStudyOptions options = preset("laplace-gauss");
+  const RateProblem problem = rate_problem(options);
+  const RateErrors errors(problem);
+  const RateTrial from_data = run_rate_trial(problem, errors, 2, 1500, 0, options);
+  options.start = RateStart::truth;
+  const RateTrial from_truth = run_rate_trial(problem, errors, 2, 1500, 0, options);
+  EXPECT_NEAR(from_data.objective, from_truth.objective, 1e-6 * std::abs(from_truth.objective));
+}
+
 TEST(RateStudy, OptionsThatDoNotFitAreNamed) {
   EXPECT_THROW(rate_problem(preset("softmax-gaus")), std::invalid_argument);
   RateStudyOptions options = preset("softmax-gauss");

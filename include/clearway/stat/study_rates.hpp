@@ -139,9 +139,8 @@ struct PublishedSlope {
 
 /// How inputs are drawn, each coordinate on [low, high].
 enum class RateInputs {
-  grid,     ///< n equidistant points, ends included; one input only
-  uniform,  ///< independent and uniform
-  levelled  ///< uniform, then moved and stretched to exactly the mean and standard deviation of the uniform law
+  grid,    ///< n equidistant points, ends included; one input only
+  uniform  ///< independent and uniform
 };
 
 /// What is studied: a true mixture, how data come from it, how it is fitted and what theory says.
@@ -154,9 +153,8 @@ struct RateProblem {
   double low = 0;
   double high = 1;
   FitMethod method = FitMethod::em;
-  GateSpec fitted_gate;           ///< how the fit is asked for (a Laplace gate: on standardised inputs)
-  std::vector<int> fitted;        ///< numbers of experts to fit
-  VoronoiExponentRule exponents;  ///< of the loss, in cells of several fitted experts
+  std::vector<int> fitted;                            ///< numbers of experts to fit
+  VoronoiExponentRule exponents;                      ///< of the loss, in cells of several fitted experts
   int known_cells = std::numeric_limits<int>::max();  ///< largest cell for which the exponents are known
   AtomWeight atom_weight = AtomWeight::exponential;
   bool over_rates = true;   ///< whether theory gives a power of n for the parameters of shared experts

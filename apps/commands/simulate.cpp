@@ -1,10 +1,15 @@
 // clearway simulate: draw a problem with known truth.
 #include "clearway/stat/simulate.hpp"
 
+#include <algorithm>
+#include <filesystem>
+
+#include "../model_json.hpp"
 #include "../registry.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/file.hpp"
 #include "clearway/io/json.hpp"
+#include "clearway/io/run_folder.hpp"
 #include "clearway/stat/scenario.hpp"
 #include "clearway/stat/truth.hpp"
 
@@ -16,6 +21,8 @@ struct SimulateFiles {
   std::string out = "-";
   std::string truth;
   bool with_labels = false;
+  std::string model;
+  std::string inputs;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -24,8 +31,59 @@ struct SimulateFiles {
     field(
         "with-labels", self.with_labels,
         OptionInfo{.help = "add a column z with the number of the true expert (0: outlier); never use it as an input"});
+    field("model", self.model,
+          OptionInfo{.help = "run folder of clearway fit (or a model.json) to draw from, in place of a scenario",
+                     .metavar = "RUN"});
+    field("inputs", self.inputs,
+          OptionInfo{.help = "with --model: the table of inputs; a response is drawn for each of its rows",
+                     .metavar = "FILE"});
   }
 };
+
+/// The response of every row as columns of a table: numbers, or words where the model knows classes by name.
+std::vector<Column> response_columns(const DesignRecipe& recipe, const Matrix& response) {
+  std::vector<Column> columns;
+  for (std::size_t j = 0; j < recipe.target.size(); ++j) {
+    Column column;
+    column.name = recipe.target[j];
+    column.is_text = !recipe.classes.empty();
+    column.levels = recipe.classes;
+    for (Eigen::Index t = 0; t < response.rows(); ++t) {
+      const double value = response(t, static_cast<Eigen::Index>(j));
+      if (column.is_text)
+        column.codes.push_back(static_cast<int>(value));
+      else
+        column.numbers.push_back(value);
+    }
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+/// The table with its target columns replaced by (or, where there are none, preceded by) a draw from the model.
+Table draw_from(const SavedModel& saved, Table table, std::int64_t seed, bool with_labels) {
+  if (saved.model.has_noise)
+    user_error("a model with a uniform noise component does not say where its outliers lie; it cannot be drawn from");
+  const Design design = apply_recipe(saved.recipe, table);
+  RandomStream stream(static_cast<std::uint64_t>(seed), 0);
+  const Draw draw = simulate(saved.model, design.data, stream);
+  if (!draw.response.allFinite())
+    user_error("{}: the model has no distribution for some row (its link does not allow the linear predictor there)",
+               table.source);
+  std::vector<Column> columns = response_columns(saved.recipe, draw.response);
+  std::erase_if(table.columns, [&](const Column& column) {
+    return std::any_of(columns.begin(), columns.end(), [&](const Column& drawn) { return drawn.name == column.name; });
+  });
+  for (Column& column : table.columns) columns.push_back(std::move(column));
+  if (with_labels) {
+    Column labels;
+    labels.name = "z";
+    for (const int label : draw.labels) labels.numbers.push_back(label + 1.0);
+    columns.push_back(std::move(labels));
+  }
+  table.columns = std::move(columns);
+  return table;
+}
 
 class SimulateCommand final : public Command {
  public:
@@ -34,11 +92,15 @@ class SimulateCommand final : public Command {
   std::string_view examples() const override {
     return "clearway simulate --scenario gridlock --experts 3 --dim 10 --rows 10000 --noise 0.1 --out data.csv "
            "--truth truth.json\n"
-           "clearway simulate --scenario rare --rows 2000 | clearway fit - --target y --experts 3\n";
+           "clearway simulate --scenario rare --rows 2000 | clearway fit - --target y --experts 3\n"
+           "clearway simulate --model run/ --inputs data.csv --seed 7 --out again.csv\n";
   }
   std::string_view description() const override {
     return "Columns of the table: y (y1, y2 ... for a vector response), trials for the scenario binom, then x1, x2 ... "
            "The same options give the same bytes on every machine.\n\n"
+           "With --model and --inputs a response is drawn for every row of a table from a fitted model; the table "
+           "comes\n"
+           "back with it. Censored families give the response before censoring.\n\n"
            "The truth file is one JSON object: format, version, scenario (all options), seed, gate (kind, parameters), "
            "experts (kind, intercept, slopes, sigma, parameters), noise, sigma, shares. clearway compare reads it.";
   }
@@ -53,6 +115,9 @@ class SimulateCommand final : public Command {
   ExitCode run(Context& context) override {
     if (context.common.json && files_.out == "-")
       user_error("--json and the table would both go to standard output; give --out");
+    if (files_.model.empty() != files_.inputs.empty())
+      user_error("model and inputs belong together: give both or none");
+    if (!files_.model.empty()) return run_model(context);
     const Problem problem = make_problem(scenario_);
     write_table(problem, context.csv_digits());
     if (!files_.truth.empty()) write_file(files_.truth, truth_json(problem));
@@ -72,6 +137,24 @@ class SimulateCommand final : public Command {
   }
 
  private:
+  ExitCode run_model(Context& context) {
+    if (!files_.truth.empty()) user_error("truth: the model of --model is in its run folder already");
+    const Table table =
+        draw_from(load_model(files_.model), read_csv(files_.inputs), scenario_.seed, files_.with_labels);
+    write_csv(files_.out, table, CsvWriteOptions{.significant_digits = context.csv_digits()});
+    if (context.common.json)
+      context.console.print(json_text(Json{{"out", files_.out}, {"rows", table.rows}, {"model", files_.model}}));
+    else if (files_.out != "-")
+      context.console.note(fmt::format("{}: {} rows drawn from {}", files_.out, table.rows, files_.model));
+    return ExitCode::success;
+  }
+
+  static SavedModel load_model(const std::string& run) {
+    if (std::filesystem::is_regular_file(run)) return model_from_json(read_json(run), run);
+    const RunFolder folder = RunFolder::open(run);
+    return model_from_json(folder.read_json("model.json"), folder.file("model.json"));
+  }
+
   void write_table(const Problem& problem, int digits) const {
     std::vector<double> labels;
     std::vector<NumberColumn> columns;

@@ -80,6 +80,7 @@ Json expert_to_json(const Expert& expert, std::size_t number) {
 
 Json inference_to_json(const SavedInference& inference) {
   std::vector<double> triangle;
+  triangle.reserve(static_cast<std::size_t>(inference.covariance.size()));
   for (Eigen::Index i = 0; i < inference.covariance.rows(); ++i)
     for (Eigen::Index j = 0; j <= i; ++j) triangle.push_back(inference.covariance(i, j));
   return Json{{"standard_errors", std::string(enum_name(inference.kind))},

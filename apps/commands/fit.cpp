@@ -75,6 +75,7 @@ std::vector<int> cluster_codes(const Column& column) {
   if (column.is_text) return column.codes;
   std::map<double, int> seen;
   std::vector<int> codes;
+  codes.reserve(column.numbers.size());
   for (const double value : column.numbers)
     codes.push_back(std::isnan(value) ? -1 : seen.try_emplace(value, static_cast<int>(seen.size())).first->second);
   return codes;
@@ -149,6 +150,7 @@ class FitCommand final : public Command {
     const Inference inference =
         infer(design.data, result, names_of(design), inference_, clusters_of_rows(design, codes), fit_.threads);
     std::vector<ProfileInterval> profiles;
+    profiles.reserve(extras_.profile.size());
     for (const std::string& name : extras_.profile)
       profiles.push_back(
           profile_interval(design.data, result, names_of(design), inference, name, inference_.level, fit_.threads));

@@ -125,7 +125,7 @@ Matrix stacked_from_free(const MixtureModel& standard, const ParameterMap& map, 
                                       scaling.response_scale)
                         .parameters());
     };
-    const Vector theta = standard.experts[k].parameters();
+    const Vector& theta = standard.experts[k].parameters();
     place(stacked_offset(standard, k), numeric_jacobian(to_raw, theta, steps_of(theta)), map.experts[k]);
   }
   if (standard.has_noise && map.noise >= 0) result(result.rows() - 1, map.noise) = 1;
@@ -218,10 +218,11 @@ Shares gate_shares(const MixtureModel& model, const Data& data, int threads) {
 Matrix reported_from_stacked(const MixtureModel& model, const ModelNames& names, const Shares& shares,
                              const Vector& steps) {
   std::vector<Matrix> blocks;
+  blocks.reserve(model.experts.size());
   Index rows = 0;
   for (std::size_t k = 0; k < model.experts.size(); ++k) {
     Expert expert = model.experts[k];
-    const Vector theta = expert.parameters();
+    const Vector& theta = model.experts[k].parameters();
     blocks.push_back(numeric_jacobian(
         [&](const Vector& point) {
           expert.parameters() = point;

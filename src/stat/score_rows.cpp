@@ -28,6 +28,7 @@ Vector first_of_group(const std::vector<int>& groups) {
 std::vector<Index> numbered(const std::vector<int>& clusters, Index& count) {
   std::unordered_map<int, Index> number;
   std::vector<Index> result;
+  result.reserve(clusters.size());
   for (const int name : clusters) {
     const auto next = static_cast<Index>(number.size());
     result.push_back(number.try_emplace(name, next).first->second);

@@ -170,6 +170,7 @@ CoverageStudy run_coverage_study(const CoverageOptions& options, const std::vect
   CoverageStudy study;
   study.options = options;
   std::vector<CoverageDesign> designs;
+  designs.reserve(options.design.size());
   for (std::size_t d = 0; d < options.design.size(); ++d)
     designs.emplace_back(options.design[d], static_cast<int>(d), study.options);
   std::map<std::pair<int, int>, const CoverageReplication*> done;

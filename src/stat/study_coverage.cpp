@@ -119,7 +119,7 @@ class CoverageDesign {
   CoverageTarget target() const {
     CoverageTarget target;
     const detail::ReportedParameters reported =
-        detail::reported_parameters(target_, names_, Vector::Constant(target_.expert_count(), std::nan("")));
+        detail::reported_parameters(target_, names_, Vector::Constant(shares(), std::nan("")));
     target.names = reported.names;
     target.parts = reported.parts;
     target.values = reported.values;
@@ -135,7 +135,7 @@ class CoverageDesign {
       result.converged = fitted.converged;
       align(fitted, target_);
       Vector values = target().values;
-      values.tail(target_.expert_count()) = detail::gate_shares(target_, data, 1).values;
+      if (shares() > 0) values.tail(shares()) = detail::gate_shares(target_, data, 1).values;
       for (const StandardErrorKind kind : {StandardErrorKind::observed, StandardErrorKind::sandwich}) {
         InferenceOptions options;
         options.standard_errors = kind;
@@ -154,6 +154,9 @@ class CoverageDesign {
   }
 
  private:
+  // One expert has no share to estimate.
+  Index shares() const { return target_.expert_count() > 1 ? target_.expert_count() : 0; }
+
   const CoverageOptions& options_;
   MixtureModel generator_, target_;
   std::uint64_t seed_ = 0;

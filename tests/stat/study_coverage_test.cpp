@@ -35,6 +35,15 @@ TEST(CoverageStudy, LowerLevelsCoverLess) {
   EXPECT_NEAR(cell.coverage, 0.5, 4 * 0.05);
 }
 
+TEST(CoverageStudy, OneExpertHasCoefficientsAndNoiseOnly) {
+  CoverageOptions options = small_study();
+  options.design = {"gauss_k1_d2"};
+  options.replications = 10;
+  const CoverageStudy study = run_coverage_study(options);
+  EXPECT_EQ(coverage_cell(study, 0, ParameterPart::expert, false).intervals, 30);
+  EXPECT_EQ(coverage_cell(study, 0, ParameterPart::share, false).intervals, 0);
+}
+
 TEST(CoverageStudy, GoesOnWhereItStopped) {
   CoverageOptions options = small_study();
   options.replications = 6;

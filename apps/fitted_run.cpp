@@ -39,6 +39,9 @@ FittedRun load_fitted_run(const std::string& path) {
   run.options.experts = model.expert_count();
   run.options.gate = model.gate.spec();
   run.options.expert = model.experts.front().spec();
+  run.options.expert_kinds.clear();
+  for (const Expert& expert : model.experts) run.options.expert_kinds.push_back(expert.spec().kind);
+  if (run.options.distinct_kinds().size() == 1) run.options.expert_kinds.resize(1);
   run.options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
   return run;
 }
@@ -53,7 +56,7 @@ ColumnChoice columns_of(const FittedRun& run, const std::string& path) {
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;
-  if (design.recipe.expert == ExpertKind::multinomial) names.classes = design.response_names;
+  if (has_classes(design.recipe.expert)) names.classes = design.response_names;
   names.expert_inputs = design.expert_names;
   names.gate_inputs = design.gate_names;
   return names;

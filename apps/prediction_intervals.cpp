@@ -34,9 +34,9 @@ UncertaintyOptions uncertainty_options(const IntervalInputs& inputs, const Inter
   return result;
 }
 
-// "mean", or "mean_<response>" where there are several; multinomial: "probability_<class>".
+// "mean", or "mean_<response>" where there are several; classes: "probability_<class>".
 std::string mean_name(const Design& design, const std::string& number, Eigen::Index j, Eigen::Index columns) {
-  const bool classes = design.recipe.expert == ExpertKind::multinomial;
+  const bool classes = has_classes(design.recipe.expert);
   const std::string stem = (classes ? "probability" : "mean") + number;
   return columns == 1 && !classes ? stem
                                   : fmt::format("{}_{}", stem, design.response_names[static_cast<std::size_t>(j)]);

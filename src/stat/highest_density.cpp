@@ -180,7 +180,7 @@ void counts(const MixtureModel& model, const Data& block, double level, Region* 
 std::vector<Region> highest_density_regions(const MixtureModel& model, const Data& inputs, double level, int threads) {
   if (!(level > 0 && level < 1)) user_error("the level of a region must lie between 0 and 1, not {}", level);
   const Expert& first = model.experts.front();
-  if (first.responses() > 1 || first.spec().kind == ExpertKind::multinomial)
+  if (first.responses() > 1 || has_classes(first.spec().kind))
     user_error("highest-density regions need one real or count response");
   const Index n = inputs.rows();
   std::vector<Region> regions(static_cast<std::size_t>(n));

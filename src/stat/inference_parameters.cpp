@@ -137,7 +137,7 @@ std::vector<std::string> stacked_names(const MixtureModel& model, const ModelNam
   for (const GateEntry& entry : gate_entries(model.gate, names)) result.push_back(entry.name);
   for (std::size_t k = 0; k < model.experts.size(); ++k) {
     const Expert& expert = model.experts[k];
-    const bool classes = expert.spec().kind == ExpertKind::multinomial;
+    const bool classes = has_classes(expert.spec().kind);
     for (const std::string& label :
          expert.parameter_names(names.expert_inputs, classes ? names.classes : names.responses))
       result.push_back(fmt::format("expert {}: {}", k + 1, label));

@@ -129,6 +129,12 @@ class Finder {
 
   void not_at_maximum() {
     const ExpertSpec& spec = in_.result.model.experts.front().spec();
+    if (std::any_of(in_.result.model.experts.begin(), in_.result.model.experts.end(),
+                    [](const Expert& expert) { return expert.spec().kind == ExpertKind::laplace; }))
+      return add(ValidityProblem::not_at_maximum,
+                 "the likelihood of laplace experts is made of planes, whose curvature says nothing about how sure the "
+                 "coefficients are; use the bootstrap.",
+                 everything());
     const bool kinked = spec.kind == ExpertKind::relu || spec.kind == ExpertKind::leaky_relu;
     if (kinked || spec.divisor == VarianceDivisor::unbiased) return;
     if (in_.newton_decrement >= 0 && in_.newton_decrement < kDecrement) return;
@@ -142,7 +148,9 @@ class Finder {
   void noise_floor() {
     for (const int f : in_.inverted.at_bound) {
       const std::string name = free_name(f, in_.map, in_.stacked);
-      if (!name.ends_with("log(sigma)") && name.find("log covariance factor") == std::string::npos) continue;
+      if (!name.ends_with("log(sigma)") && !name.ends_with("log(scale)") &&
+          name.find("log covariance factor") == std::string::npos)
+        continue;
       for (std::size_t k = 0; k < in_.map.experts.size(); ++k) {
         const auto& entries = in_.map.experts[k];
         if (std::find(entries.begin(), entries.end(), f) == entries.end()) continue;

@@ -45,6 +45,7 @@ std::vector<int> columns_of(const Matrix& few, const Matrix& many) {
 std::optional<MixtureModel> start_from_null(const MixtureModel& null, const TestedModel& alternative,
                                             const Data& null_data, RandomStream& stream) {
   const FitOptions& options = alternative.options;
+  if (options.distinct_kinds().size() > 1) return std::nullopt;
   const Data& data = *alternative.data;
   const GateSpec& gate = null.gate.spec();
   const bool same_inputs = null_data.expert_inputs.cols() == data.expert_inputs.cols() &&
@@ -62,8 +63,9 @@ std::optional<MixtureModel> start_from_null(const MixtureModel& null, const Test
     // More inputs: the further coefficients begin at 0.
     const bool simple = options.expert.kind == null.experts.front().spec().kind && options.gate.kind == gate.kind &&
                         (gate.kind == GateKind::softmax || gate.kind == GateKind::constant) &&
-                        data.response.cols() == 1 && options.expert.kind != ExpertKind::multinomial &&
-                        options.expert.kind != ExpertKind::network;
+                        data.response.cols() == 1 && !has_classes(options.expert.kind) &&
+                        options.expert.kind != ExpertKind::network &&
+                        options.expert.kind != ExpertKind::heteroscedastic;
     if (!simple) return std::nullopt;
     const std::vector<int> experts_at = columns_of(null_data.expert_inputs, data.expert_inputs);
     const std::vector<int> gate_at = columns_of(null_data.gate_inputs, data.gate_inputs);

@@ -17,11 +17,18 @@ using detail::IntervalScale;
 using Eigen::Index;
 constexpr Index kBlockRows = 512;
 
-// Means without a noise level of their own are probabilities, or positive (counts, times, amounts).
+// Means are probabilities, positive (counts, times, amounts), or any real number.
 IntervalScale mean_scale(const Expert& expert) {
-  const ExpertKind kind = expert.spec().kind;
-  if (kind == ExpertKind::bernoulli || kind == ExpertKind::multinomial) return IntervalScale::logit;
-  return expert.has_sigma() || expert.responses() > 1 ? IntervalScale::identity : IntervalScale::log;
+  switch (response_kind(expert.spec().kind)) {
+    case ResponseKind::zero_one:
+    case ResponseKind::classes:
+    case ResponseKind::unit:
+      return IntervalScale::logit;
+    case ResponseKind::real:
+      return IntervalScale::identity;
+    default:
+      return IntervalScale::log;
+  }
 }
 
 Data rows_of(const Data& data, Index begin, Index count) {

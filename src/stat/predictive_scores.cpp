@@ -217,8 +217,7 @@ Vector energy_score(const MixtureModel& model, const Data& data, std::int64_t se
 }  // namespace
 
 bool is_discrete(ExpertKind kind) {
-  return kind == ExpertKind::poisson || kind == ExpertKind::bernoulli || kind == ExpertKind::binomial ||
-         kind == ExpertKind::multinomial;
+  return is_count(kind) || has_classes(kind);
 }
 
 double gaussian_mixture_crps(double y, const ConstVectorRef& weights, const ConstVectorRef& means,
@@ -235,7 +234,7 @@ double gaussian_mixture_crps(double y, const ConstVectorRef& weights, const Cons
 }
 
 std::string crps_name(const MixtureModel& model) {
-  if (model.experts.front().spec().kind == ExpertKind::multinomial) return "Brier score";
+  if (has_classes(model.experts.front().spec().kind)) return "Brier score";
   return model.experts.front().responses() > 1 ? "energy score" : "CRPS";
 }
 
@@ -243,7 +242,7 @@ PredictiveScores predictive_scores(const MixtureModel& model, const Data& data, 
   PredictiveScores scores;
   scores.log_score = row_log_scores(model, data);
   const ExpertKind kind = model.experts.front().spec().kind;
-  if (kind == ExpertKind::multinomial) {
+  if (has_classes(kind)) {
     scores.squared_error = Vector::Constant(data.rows(), std::numeric_limits<double>::quiet_NaN());
     scores.crps = brier_score(model, data);
     return scores;
@@ -256,7 +255,8 @@ PredictiveScores predictive_scores(const MixtureModel& model, const Data& data, 
   const Matrix weights = gate_weights(model, data);
   if (is_gaussian(model))
     scores.crps = gaussian_crps(model, data, weights);
-  else if (is_discrete(kind))
+  else if (std::all_of(model.experts.begin(), model.experts.end(),
+                       [](const Expert& expert) { return is_discrete(expert.spec().kind); }))
     scores.crps = count_crps(model, data, weights);
   else
     scores.crps = CrpsQuadrature(model, data, weights).integral();

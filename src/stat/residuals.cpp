@@ -114,6 +114,11 @@ QuantileResiduals quantile_residuals(const MixtureModel& model, const Data& data
       result.probability(t, 0) = below(t) + stream.uniform() * (upto(t) - below(t));
   } else {
     result.probability = mixture_distribution(model, data, data.response.col(0), noise_low(model, data));
+    for (Index t = 0; t < data.event.size(); ++t) {  // censored: somewhere beyond the response, drawn
+      double& p = result.probability(t, 0);
+      if (data.event(t) == 0) p += stream.uniform() * (1 - p);
+      if (data.event(t) < 0) p *= stream.uniform();
+    }
   }
   result.probability = result.probability.array().max(0.0).min(1.0);
   result.residual = result.probability.unaryExpr(&normal_quantile);

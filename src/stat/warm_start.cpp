@@ -104,7 +104,7 @@ Vector side_of_rows(const Matrix& inputs, const ConstVectorRef& r) {
 
 // How far the response lies above the expert's mean (classes: how unlikely the response is).
 Vector residuals_of(const Expert& expert, const Data& data) {
-  if (expert.spec().kind == ExpertKind::multinomial) {
+  if (has_classes(expert.spec().kind)) {
     const Vector density = expert.log_density(data);
     return density.array() - density.mean();
   }

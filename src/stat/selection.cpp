@@ -15,9 +15,10 @@ namespace {
 
 using Eigen::Index;
 
-constexpr int kSweeps = 2;          // rounds of exchanging starts along k
-constexpr double kSlack = 1e-6;     // log-likelihood by which a larger model may be below a smaller one
-constexpr int kMostExperts = 1000;  // as of FitOptions
+constexpr int kSweeps = 2;            // rounds of exchanging starts along k
+constexpr double kSlack = 1e-6;       // log-likelihood by which a larger model may be below a smaller one
+constexpr int kFoldIterations = 500;  // of a fit to a fold: predictions settle long before the last digits do
+constexpr int kMostExperts = 1000;    // as of FitOptions
 
 int whole_number(std::string_view text, const std::string& all) {
   int value = 0;
@@ -271,6 +272,7 @@ class Selector {
       if (!is_fitted(candidate)) return;
       FitOptions options = warm_options(candidate);
       options.starts = options_.fold_starts;
+      options.max_iterations = std::min(options.max_iterations, kFoldIterations);
       try {
         cross_validate_fold(data(candidate), options, candidate.fit.model, folds, static_cast<int>(task % count),
                             candidate.validation);

@@ -1,0 +1,58 @@
+// clearway select: what it recommends, what it leaves in the run folder, and that other commands take it.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+
+namespace clearway::golden {
+namespace {
+
+using nlohmann::json;
+
+class Select : public testing::Test {
+ protected:
+  void SetUp() override { place_.write("data.csv", two_experts_csv(200)); }
+  Workplace place_;
+};
+
+TEST_F(Select, RecommendsTwoExpertsAndKeepsThemAsFitWould) {
+  const Outcome outcome =
+      place_.run("select data.csv --formula y~x1+x2 --experts 1:3 --folds 2 --starts 4 --out run --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  const std::size_t recommended = result.at("recommended");
+  EXPECT_EQ(result.at("candidates").at(recommended).at("experts"), 2);
+  EXPECT_EQ(result.at("choices").at("bic").at("candidate"), recommended);
+  EXPECT_EQ(result.at("model").at("log_likelihood"), result.at("candidates").at(recommended).at("log_likelihood"));
+  const json config = json::parse(place_.read("run/config.json"));
+  EXPECT_EQ(config.at("command"), "fit");
+  EXPECT_EQ(config.at("experts"), 2);
+  EXPECT_EQ(config.at("target"), json::array({"y"}));
+  EXPECT_EQ(place_.run("predict run data.csv --quiet").code, 0);
+  const Outcome again = place_.run("fit data.csv --config run/config.json --json");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NEAR(json::parse(again.out).at("log_likelihood").get<double>(),
+              result.at("model").at("log_likelihood").get<double>(), 1e-6);  // converged to a score of 1e-8
+}
+
+TEST_F(Select, WrongFormulasPointAtTheCharacter) {
+  const Outcome outcome = place_.run("select data.csv --formula y~x1+");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("character 6 (the end): a column is expected"), std::string::npos) << outcome.err;
+  EXPECT_EQ(place_.run("fit data.csv --formula y~x1 --target y").code, 2);
+}
+
+TEST_F(Select, APenaltyLeavesOutWhatDoesNotMatter) {
+  const Outcome outcome =
+      place_.run("select data.csv --target y --experts 2 --penalty lasso --path-length 5 --starts 4 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json path = json::parse(outcome.out).at("paths").at(0);
+  const json& points = path.at("points");
+  EXPECT_EQ(points.size(), 5U);
+  EXPECT_LE(points.at(path.at("chosen").get<std::size_t>()).at("bic").get<double>(),
+            path.at("unpenalised_bic").get<double>() + 1e-6);
+}
+
+}  // namespace
+}  // namespace clearway::golden

@@ -77,6 +77,12 @@ class Inferrer {
       shares_ = gate_shares(result_.model, data_, threads_);
     table();
     if (options_.standard_errors == StandardErrorKind::none) return std::move(inference_);
+    if (!result_.trimmed_rows.empty()) {
+      withhold_all(
+          {ValidityProblem::not_at_maximum,
+           "rows were trimmed: the estimate is not that of the likelihood of all rows; see clearway bootstrap."});
+      return std::move(inference_);
+    }
     if (result_.model.form == ModelForm::regression) {
       regression_covariances();
       return std::move(inference_);
@@ -175,6 +181,7 @@ class Inferrer {
                                                                     ? RegressionCovarianceKind::misspecified
                                                                     : RegressionCovarianceKind::classical);
     inference_.condition_number = found.condition;
+    inference_.least_squares = true;
     if (!result_.converged)
       return withhold_all({ValidityProblem::not_at_maximum, "the fit did not converge: no theory applies."});
     if (!found.trustworthy) return withhold_all({ValidityProblem::not_identified, found.reason});
@@ -196,7 +203,12 @@ class Inferrer {
     const Matrix to_report = reported_from_stacked(model, names_, shares_, steps);
     inference_.covariance = to_report * covariance * to_report.transpose();
     inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
-    if (model.experts.front().responses() > 1) withhold_spread();
+    if (model.experts.front().responses() > 1)
+      withhold(ParameterPart::spread, ValidityProblem::noise_estimate,
+               "the residual covariance of a vector response has no standard errors.");
+    if (result_.gate_separated)
+      withhold(ParameterPart::gate, ValidityProblem::gate_separated,
+               "the gate turns into a step; its coefficients are held by a weak ridge alone.");
     fill();
   }
 
@@ -207,11 +219,10 @@ class Inferrer {
     return std::max(0.0, w.dot(e.array().pow(4).matrix()) / n / (second * second) - 1) / (4 * n);
   }
 
-  void withhold_spread() {
-    ValidityFinding finding{
-        ValidityProblem::noise_estimate, "the residual covariance of a vector response has no standard errors.", {}};
+  void withhold(ParameterPart part, ValidityProblem problem, std::string sentence) {
+    ValidityFinding finding{problem, std::move(sentence), {}};
     for (int i = 0; i < inference_.size(); ++i)
-      if (inference_.parts[static_cast<std::size_t>(i)] == ParameterPart::spread) finding.parameters.push_back(i);
+      if (inference_.parts[static_cast<std::size_t>(i)] == part) finding.parameters.push_back(i);
     for (const int i : finding.parameters)
       inference_.finding_of[static_cast<std::size_t>(i)] = static_cast<int>(inference_.findings.size());
     inference_.findings.push_back(std::move(finding));

@@ -91,10 +91,13 @@ std::string inference_notes(const Inference& inference, std::size_t width) {
   std::string source;
   switch (inference.kind) {
     case StandardErrorKind::observed:
-      source = "the inverse of the observed information";
+      source = inference.least_squares ? "least squares with noise of one variance"
+                                       : "the inverse of the observed information";
       break;
     case StandardErrorKind::sandwich:
-      source = "the sandwich of observed information and row scores (robust)";
+      source = inference.least_squares
+                   ? "the sandwich of least squares (robust; the function may only approximate the truth)"
+                   : "the sandwich of observed information and row scores (robust)";
       break;
     case StandardErrorKind::cluster:
       source = "the sandwich of observed information and scores summed by cluster";

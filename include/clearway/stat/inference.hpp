@@ -101,6 +101,7 @@ inline std::span<const EnumName<ParameterPart>> enum_names(ParameterPart) {
 struct Inference {
   StandardErrorKind kind = StandardErrorKind::none;
   double level = 0.95;
+  bool least_squares = false;  ///< of a regression function: see least_squares_covariance()
 
   std::vector<std::string> names;    ///< "expert 1: x1", "expert 1: sigma", "gate 1: x1", "noise weight", "share 1"
   std::vector<std::string> labels;   ///< "x1", "sigma" ...

@@ -22,7 +22,7 @@ struct SimulateFiles {
   std::string truth;
   bool with_labels = false;
   std::string model;
-  std::string inputs;
+  std::string data;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -34,7 +34,7 @@ struct SimulateFiles {
     field("model", self.model,
           OptionInfo{.help = "run folder of clearway fit (or a model.json) to draw from, in place of a scenario",
                      .metavar = "RUN"});
-    field("inputs", self.inputs,
+    field("data", self.data,
           OptionInfo{.help = "with --model: the table of inputs; a response is drawn for each of its rows",
                      .metavar = "FILE"});
   }
@@ -93,12 +93,12 @@ class SimulateCommand final : public Command {
     return "clearway simulate --scenario gridlock --experts 3 --dim 10 --rows 10000 --noise 0.1 --out data.csv "
            "--truth truth.json\n"
            "clearway simulate --scenario rare --rows 2000 | clearway fit - --target y --experts 3\n"
-           "clearway simulate --model run/ --inputs data.csv --seed 7 --out again.csv\n";
+           "clearway simulate --model run/ --data data.csv --seed 7 --out again.csv\n";
   }
   std::string_view description() const override {
     return "Columns of the table: y (y1, y2 ... for a vector response), trials for the scenario binom, then x1, x2 ... "
            "The same options give the same bytes on every machine.\n\n"
-           "With --model and --inputs a response is drawn for every row of a table from a fitted model; the table "
+           "With --model and --data a response is drawn for every row of a table from a fitted model; the table "
            "comes\n"
            "back with it. Censored families give the response before censoring.\n\n"
            "The truth file is one JSON object: format, version, scenario (all options), seed, gate (kind, parameters), "
@@ -115,8 +115,8 @@ class SimulateCommand final : public Command {
   ExitCode run(Context& context) override {
     if (context.common.json && files_.out == "-")
       user_error("--json and the table would both go to standard output; give --out");
-    if (files_.model.empty() != files_.inputs.empty())
-      user_error("model and inputs belong together: give both or none");
+    if (files_.model.empty() != files_.data.empty())
+      user_error("model and data belong together: give both or none");
     if (!files_.model.empty()) return run_model(context);
     const Problem problem = make_problem(scenario_);
     write_table(problem, context.csv_digits());
@@ -140,7 +140,7 @@ class SimulateCommand final : public Command {
   ExitCode run_model(Context& context) {
     if (!files_.truth.empty()) user_error("truth: the model of --model is in its run folder already");
     const Table table =
-        draw_from(load_model(files_.model), read_csv(files_.inputs), scenario_.seed, files_.with_labels);
+        draw_from(load_model(files_.model), read_csv(files_.data), scenario_.seed, files_.with_labels);
     write_csv(files_.out, table, CsvWriteOptions{.significant_digits = context.csv_digits()});
     if (context.common.json)
       context.console.print(json_text(Json{{"out", files_.out}, {"rows", table.rows}, {"model", files_.model}}));

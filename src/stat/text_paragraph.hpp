@@ -11,17 +11,19 @@ namespace clearway::detail {
 inline std::string paragraph(std::string_view text, std::size_t width, std::size_t indent = 0) {
   std::string result;
   std::size_t column = 0;
+  bool line_start = true;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t space = std::min(text.find(' ', begin), text.size());
     const std::string_view word = text.substr(begin, space - begin);
     begin = space + 1;
-    if (column > indent && column + 1 + word.size() > width) {
+    if (!line_start && column + 1 + word.size() > width) {
       result += '\n' + std::string(indent, ' ');
       column = indent;
-    } else if (column > 0 && column != indent) {
+    } else if (!line_start) {
       result += ' ';
       ++column;
     }
+    line_start = false;
     result += word;
     column += word.size();
   }

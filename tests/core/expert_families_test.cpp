@@ -93,7 +93,7 @@ TEST(SkewNormalExpert, RValues) {
 }
 
 TEST(LaplaceExpert, ClosedForm) {
-  const LaplaceParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3))};
+  const LaplaceExpertParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3))};
   // log(exp(-abs(1.7 - 0.4) / 1.3) / 2 / 1.3)
   expect_near(LaplaceExpert().log_density(number(1.7), kNoInput, p), number(-1.955511445027436), kTight);
 }

@@ -298,7 +298,7 @@ TEST(ExpertModel, DensityIsTheOneOfTheCoreFloor) {
         core = InverseGaussianExpert{which.spec.link}.log_density(y, x, {slopes, at(0), at(3)});
         break;
       case ExpertKind::laplace:
-        core = LaplaceExpert{}.log_density(y, x, LaplaceParameters<A>{slopes, at(0), at(3)});
+        core = LaplaceExpert{}.log_density(y, x, LaplaceExpertParameters<A>{slopes, at(0), at(3)});
         break;
       case ExpertKind::skew_normal:
         core = SkewNormalExpert{}.log_density(y, x, SkewNormalParameters<A>{slopes, at(0), at(3), at(4)});

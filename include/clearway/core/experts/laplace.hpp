@@ -8,7 +8,7 @@
 namespace clearway {
 
 template <Array A>
-struct LaplaceParameters {
+struct LaplaceExpertParameters {
   A slopes;      ///< k x d
   A intercepts;  ///< 1 x k
   A log_scales;  ///< 1 x k, logarithm of the scale b (the mean absolute deviation)
@@ -25,21 +25,21 @@ struct LaplaceExpert {
   static constexpr std::string_view kName = "laplace";
   static constexpr Support kSupport = Support::real;
   template <Array A>
-  using Parameters = LaplaceParameters<A>;
+  using Parameters = LaplaceExpertParameters<A>;
 
   /// Parameters of the right shapes for d inputs and k experts, all 0.
   template <Array A>
-  LaplaceParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+  LaplaceExpertParameters<A> zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
     return {filled(like, k, d, 0.0), filled(like, 1, k, 0.0), filled(like, 1, k, 0.0)};
   }
   /// x n x d, offset n x 1 or empty -> n x k.
   template <Array A>
-  A mean(const A& x, const LaplaceParameters<A>& p, const A& offset = A()) const {
+  A mean(const A& x, const LaplaceExpertParameters<A>& p, const A& offset = A()) const {
     return linear_predictor("laplace expert", x, p.slopes, p.intercepts, offset);
   }
   /// y n x 1, x n x d, offset n x 1 or empty -> n x k.
   template <Array A>
-  A log_density(const A& y, const A& x, const LaplaceParameters<A>& p, const A& offset = A()) const {
+  A log_density(const A& y, const A& x, const LaplaceExpertParameters<A>& p, const A& offset = A()) const {
     check_shape("laplace expert", "response", y, rows(x), 1);
     check_shape("laplace expert", "log_scales", p.log_scales, 1, cols(p.intercepts));
     const A minus_means = -mean(x, p, offset);

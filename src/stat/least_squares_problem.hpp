@@ -34,7 +34,7 @@ class LeastSquaresProblem {
   /// The ridge term at a model.
   double penalty(const MixtureModel& model) const;
 
-  /// The nonlinear parameters of a model, and the inverse.
+  /// The nonlinear parameters of a model, and the inverse (an estimated log temperature is kept within bounds).
   Vector nonlinear(const MixtureModel& model) const;
   void set_nonlinear(const Vector& values, MixtureModel& model) const;
 
@@ -57,7 +57,8 @@ class LeastSquaresProblem {
   std::vector<Data> blocks_;
   std::vector<RegressionParameter> parameters_, linear_parameters_;
   Eigen::Index linear_ = 0;
-  Eigen::Index block_size_of_gate_ = 1;
+  std::vector<bool> ridged_;           ///< by parameter: whether the ridge of the gate takes it
+  Eigen::Index log_temperature_ = -1;  ///< which nonlinear parameter it is, or none
   int responses_ = 1;
   int threads_;
   double total_weight_ = 0;

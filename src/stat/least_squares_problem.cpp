@@ -15,7 +15,6 @@ using Eigen::Index;
 constexpr Index kBlockRows = 512;                // a block of some ten columns stays in the cache
 constexpr std::size_t kChunkBlocks = 8;          // blocks that one task takes
 constexpr double kLargestLogTemperature = 12.0;  // as in EM
-constexpr double kLinearlyDependent = 1e-11;     // of unit columns: rounding of the accumulated factor
 
 double& value_of(MixtureModel& model, const RegressionParameter& p) {
   return p.gate ? model.gate.parameters()(p.index)
@@ -157,8 +156,12 @@ double LeastSquaresProblem::solve_linear(MixtureModel& model) const {
       },
       own_rows);
   if (!r.allFinite()) return std::numeric_limits<double>::infinity();
-  Vector scale = r.leftCols(linear_).colwise().norm().cwiseMax(std::numeric_limits<double>::min());
-  const Matrix unit = r.topLeftCorner(linear_, linear_) * scale.cwiseInverse().asDiagonal();
+  const double shortest = kNoInfluence * std::sqrt(total_weight_);
+  const Vector length = r.leftCols(linear_).colwise().norm();
+  const Vector scale = length.cwiseMax(shortest);
+  Matrix unit = r.topLeftCorner(linear_, linear_) * scale.cwiseInverse().asDiagonal();
+  for (Index j = 0; j < linear_; ++j)
+    if (length(j) < shortest) unit.col(j).setZero();
   Eigen::CompleteOrthogonalDecomposition<Matrix> solver;
   solver.setThreshold(kLinearlyDependent);
   solver.compute(unit);

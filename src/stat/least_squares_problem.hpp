@@ -14,6 +14,13 @@
 
 namespace clearway::detail {
 
+/// Singular values of unit columns below this share of the largest count as zero among the linear parameters: beyond it
+/// coefficients of opposite sign could grow above 1e8 and f would lose its digits.
+inline constexpr double kLinearlyDependent = 1e-8;
+/// Columns of the Jacobian shorter than this per root of the weight (working scale) carry no information: an expert whose
+/// weight is nowhere above 1e-7 keeps its coefficients.
+inline constexpr double kNoInfluence = 1e-7;
+
 class LeastSquaresProblem {
  public:
   /// Keeps its own copy of the data on the working scale. `prototype` has the shape of every model that comes later.

@@ -421,6 +421,22 @@ TEST(LeastSquares, SumOfSquaresIsThatOfTheModelOnTheScaleOfTheData) {
   }
 }
 
+// Two experts too many for one line: whatever runs away, numbers stay finite and the fit is that of a line or better.
+TEST(LeastSquares, NumbersStayFiniteWithTooManyExperts) {
+  RandomStream stream(8);
+  Data data = random_inputs(stream, 60, 1, 1);
+  data.gate_inputs = data.expert_inputs;
+  for (Index i = 0; i < 60; ++i) data.response(i, 0) = 1 + 2 * data.expert_inputs(i, 0) + 0.1 * stream.normal();
+  const double line = fit(data, quick(1)).least_squares->sum_of_squares(0);
+  for (const ExpertKind kind : {ExpertKind::linear, ExpertKind::sigmoid}) {
+    const FitResult result = fit(data, quick(3, kind));
+    EXPECT_TRUE(result.model.gate.parameters().allFinite());
+    for (const Expert& expert : result.model.experts) EXPECT_TRUE(expert.parameters().allFinite());
+    EXPECT_TRUE(std::isfinite(result.log_likelihood));
+    if (kind == ExpertKind::linear) EXPECT_LE(result.least_squares->sum_of_squares(0), line * (1 + 1e-3));
+  }
+}
+
 TEST(LeastSquares, ExpertsOfSeveralKinds) {
   const Data data = two_lines();
   FitOptions options = quick(2);

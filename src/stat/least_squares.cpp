@@ -9,6 +9,7 @@
 #include "clearway/base/errors.hpp"
 #include "least_squares_diagnosis.hpp"
 #include "least_squares_search.hpp"
+#include "nesting.hpp"
 #include "regression_function.hpp"
 
 namespace clearway {
@@ -26,12 +27,15 @@ constexpr double kLogTwoPi = 1.83787706640934548356;
 
 void check(const Data& data, const FitOptions& options) {
   check_options(options);
-  data.check(options.expert.kind);
-  if (!detail::has_regression_mean(options.expert.kind))
-    user_error(
-        "method 'least-squares' needs experts with a mean for a real response (linear, sigmoid, tanh, gelu, relu, "
-        "leaky-relu, polynomial, constant, network), not {}",
-        enum_name(options.expert.kind));
+  (void)options.expert_specs();  // as many kinds as experts
+  for (const ExpertKind kind : options.distinct_kinds()) {
+    data.check(kind);
+    if (!detail::has_regression_mean(kind))
+      user_error(
+          "method 'least-squares' needs experts with a mean for a real response (linear, sigmoid, tanh, gelu, relu, "
+          "leaky-relu, polynomial, constant, network), not {}",
+          enum_name(kind));
+  }
   if (options.noise != NoiseKind::none)
     user_error("method 'least-squares' has no noise component; leave --noise {} out", enum_name(options.noise));
   if (!data.groups.empty() || !data.labels.empty())
@@ -45,15 +49,19 @@ class LeastSquaresFitter {
   LeastSquaresFitter(const Data& data, const FitOptions& options, const ProgressCallback& progress)
       : data_(data), options_(options), progress_(progress) {
     check(data, options);
-    ExpertSpec expert = options.expert;
-    expert.variance = data.response.cols() == 1 ? VarianceKind::shared : VarianceKind::separate;
-    expert.divisor = VarianceDivisor::likelihood;
     prototype_.form = ModelForm::regression;
     prototype_.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
-    prototype_.experts.assign(static_cast<std::size_t>(options.experts),
-                              Expert(expert, static_cast<int>(data.expert_inputs.cols()),
-                                     static_cast<int>(data.response.cols()), data.classes));
+    // The starts come from EM, which knows a shared noise level for experts of one kind.
+    const bool shared = data.response.cols() == 1 && options.distinct_kinds().size() == 1;
+    for (ExpertSpec expert : options.expert_specs()) {
+      expert.variance = shared ? VarianceKind::shared : VarianceKind::separate;
+      expert.divisor = VarianceDivisor::likelihood;
+      prototype_.experts.emplace_back(expert, static_cast<int>(data.expert_inputs.cols()),
+                                      static_cast<int>(data.response.cols()), data.classes);
+    }
     scaling_ = Scaling(data, prototype_);
+    if (options.gate.units == GateUnits::raw)
+      prototype_.gate = prototype_.gate.on_standard_scale(scaling_.gate_centre, scaling_.gate_scale);
     total_ = data.weights.size() ? data.weights.sum() : static_cast<double>(data.rows());
   }
 
@@ -71,17 +79,18 @@ class LeastSquaresFitter {
   void add_user_start(const MixtureModel& start) {
     if (start.expert_count() != options_.experts)
       user_error("the given start has {} experts, the options ask for {}", start.expert_count(), options_.experts);
-    MixtureModel model = scaling_.to_standard(start);
-    if (model.gate.spec().kind == GateKind::laplace) model.gate.set_input_scale(Vector::Ones(model.gate.inputs()));
+    MixtureModel model = detail::in_order_of_kinds(scaling_.to_standard(start), prototype_);
+    if (model.gate.inputs() == prototype_.gate.inputs())
+      model.gate.set_units(prototype_.gate.input_centre(), prototype_.gate.input_scale());
     MixtureModel own = prototype_;
     own.gate = model.gate;
     own.gate.pin();
     bool same = model.gate.spec().kind == options_.gate.kind &&
                 model.gate.parameters().size() == prototype_.gate.parameters().size();
     for (std::size_t j = 0; j < model.experts.size(); ++j) {
-      same = same && model.experts[j].spec().kind == options_.expert.kind &&
+      same = same && model.experts[j].spec().kind == own.experts[j].spec().kind &&
              model.experts[j].parameters().size() == own.experts[j].parameters().size();
-      own.experts[j].parameters() = model.experts[j].parameters();
+      if (same) own.experts[j].parameters() = model.experts[j].parameters();
     }
     if (!same) user_error("the given start is a model of another shape");
     search_->add_start(own, StartKind::user);

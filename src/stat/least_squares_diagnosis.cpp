@@ -12,11 +12,10 @@ namespace {
 
 using Eigen::Index;
 
-constexpr double kFlat = 1e-8;         // singular values of unit columns below this share of the largest
-constexpr double kNoInfluence = 1e-9;  // length of a column per root of the weight, on the working scale
-constexpr double kSteep = 10;          // a standardised gate coefficient from which a gate may be a step
-constexpr double kLarge = 100;         // the same for a coefficient of an expert
-constexpr double kSame = 1e-3;         // difference of means relative to the standard deviation of the response
+constexpr double kFlat = 1e-8;  // singular values of unit columns below this share of the largest
+constexpr double kSteep = 10;   // a standardised gate coefficient from which a gate may be a step
+constexpr double kLarge = 100;  // the same for a coefficient of an expert
+constexpr double kSame = 1e-3;  // difference of means relative to the standard deviation of the response
 
 // "expert 1: x1 - 0.5 * expert 2: x1": the leading entries of a direction, scaled to a largest entry of 1.
 std::string direction_text(const Vector& direction, const std::vector<std::string>& names) {

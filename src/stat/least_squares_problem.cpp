@@ -12,9 +12,9 @@ namespace {
 
 using Eigen::Index;
 
-constexpr Index kBlockRows = 512;             // a block of some ten columns stays in the cache
-constexpr std::size_t kChunkBlocks = 8;       // blocks that one task takes
-constexpr double kLinearlyDependent = 1e-11;  // of unit columns: rounding of the accumulated factor
+constexpr Index kBlockRows = 512;                // a block of some ten columns stays in the cache
+constexpr std::size_t kChunkBlocks = 8;          // blocks that one task takes
+constexpr double kLargestLogTemperature = 12.0;  // as in EM
 
 double& value_of(MixtureModel& model, const RegressionParameter& p) {
   return p.gate ? model.gate.parameters()(p.index)
@@ -49,12 +49,16 @@ LeastSquaresProblem::LeastSquaresProblem(const Data& data, const Scaling& scalin
     blocks_.push_back(scaling.standardised(data, begin, std::min(kBlockRows, data.rows() - begin)));
   total_weight_ = data.weights.size() ? data.weights.sum() : static_cast<double>(data.rows());
   responses_ = static_cast<int>(data.response.cols());
-  block_size_of_gate_ = std::max(1, prototype.gate.block_size());
   parameters_ = regression_parameters(prototype);
   std::stable_partition(parameters_.begin(), parameters_.end(), [](const RegressionParameter& p) { return p.linear; });
   for (const RegressionParameter& p : parameters_)
     if (p.linear) linear_parameters_.push_back(p);
   linear_ = static_cast<Index>(linear_parameters_.size());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const RegressionParameter& p = parameters_[i];
+    ridged_.push_back(p.gate && !prototype.gate.unpenalised(p.index));
+    if (p.gate && prototype.gate.is_log_temperature(p.index)) log_temperature_ = static_cast<Index>(i) - linear_;
+  }
 }
 
 Vector LeastSquaresProblem::nonlinear(const MixtureModel& model) const {
@@ -66,7 +70,8 @@ Vector LeastSquaresProblem::nonlinear(const MixtureModel& model) const {
 
 void LeastSquaresProblem::set_nonlinear(const Vector& values, MixtureModel& model) const {
   for (Index i = 0; i < values.size(); ++i)
-    value_of(model, parameters_[static_cast<std::size_t>(linear_ + i)]) = values(i);
+    value_of(model, parameters_[static_cast<std::size_t>(linear_ + i)]) =
+        i == log_temperature_ ? std::clamp(values(i), -kLargestLogTemperature, kLargestLogTemperature) : values(i);
 }
 
 Matrix LeastSquaresProblem::ridge_rows(const MixtureModel& model) const {
@@ -74,7 +79,7 @@ Matrix LeastSquaresProblem::ridge_rows(const MixtureModel& model) const {
   std::vector<Index> ridged;
   for (Index i = 0; i < size; ++i) {
     const RegressionParameter& p = parameters_[static_cast<std::size_t>(i)];
-    if (p.gate ? ridge_ > 0 && p.index % block_size_of_gate_ != 0 : expert_ridge_ > 0) ridged.push_back(i);
+    if (p.gate ? ridge_ > 0 && ridged_[static_cast<std::size_t>(i)] : expert_ridge_ > 0) ridged.push_back(i);
   }
   Matrix rows = Matrix::Zero(static_cast<Index>(ridged.size()), size + 1);
   for (Index i = 0; i < rows.rows(); ++i) {
@@ -151,8 +156,12 @@ double LeastSquaresProblem::solve_linear(MixtureModel& model) const {
       },
       own_rows);
   if (!r.allFinite()) return std::numeric_limits<double>::infinity();
-  Vector scale = r.leftCols(linear_).colwise().norm().cwiseMax(std::numeric_limits<double>::min());
-  const Matrix unit = r.topLeftCorner(linear_, linear_) * scale.cwiseInverse().asDiagonal();
+  const double shortest = kNoInfluence * std::sqrt(total_weight_);
+  const Vector length = r.leftCols(linear_).colwise().norm();
+  const Vector scale = length.cwiseMax(shortest);
+  Matrix unit = r.topLeftCorner(linear_, linear_) * scale.cwiseInverse().asDiagonal();
+  for (Index j = 0; j < linear_; ++j)
+    if (length(j) < shortest) unit.col(j).setZero();
   Eigen::CompleteOrthogonalDecomposition<Matrix> solver;
   solver.setThreshold(kLinearlyDependent);
   solver.compute(unit);

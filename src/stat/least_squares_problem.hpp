@@ -14,6 +14,13 @@
 
 namespace clearway::detail {
 
+/// Singular values of unit columns below this share of the largest count as zero among the linear parameters: beyond it
+/// coefficients of opposite sign could grow above 1e8 and f would lose its digits.
+inline constexpr double kLinearlyDependent = 1e-8;
+/// Columns of the Jacobian shorter than this per root of the weight (working scale) carry no information: an expert whose
+/// weight is nowhere above 1e-7 keeps its coefficients.
+inline constexpr double kNoInfluence = 1e-7;
+
 class LeastSquaresProblem {
  public:
   /// Keeps its own copy of the data on the working scale. `prototype` has the shape of every model that comes later.
@@ -34,7 +41,7 @@ class LeastSquaresProblem {
   /// The ridge term at a model.
   double penalty(const MixtureModel& model) const;
 
-  /// The nonlinear parameters of a model, and the inverse.
+  /// The nonlinear parameters of a model, and the inverse (an estimated log temperature is kept within bounds).
   Vector nonlinear(const MixtureModel& model) const;
   void set_nonlinear(const Vector& values, MixtureModel& model) const;
 
@@ -57,7 +64,8 @@ class LeastSquaresProblem {
   std::vector<Data> blocks_;
   std::vector<RegressionParameter> parameters_, linear_parameters_;
   Eigen::Index linear_ = 0;
-  Eigen::Index block_size_of_gate_ = 1;
+  std::vector<bool> ridged_;           ///< by parameter: whether the ridge of the gate takes it
+  Eigen::Index log_temperature_ = -1;  ///< which nonlinear parameter it is, or none
   int responses_ = 1;
   int threads_;
   double total_weight_ = 0;

@@ -92,10 +92,13 @@ void LeastSquaresSearch::prepare_sample() {
 }
 
 LeastSquaresSettings LeastSquaresSearch::settings(std::size_t start) const {
-  const ExpertKind kind = options_.expert.kind;
+  // A top-k gate jumps where another expert enters: there the sum of squares has steps, no slopes.
+  bool kinked = !prototype_.gate.is_smooth();
+  for (const Expert& expert : prototype_.experts)
+    kinked = kinked || expert.spec().kind == ExpertKind::relu || expert.spec().kind == ExpertKind::leaky_relu;
   return {.max_iterations = options_.max_iterations,
           .tolerance = options_.tolerance,
-          .kinked = kind == ExpertKind::relu || kind == ExpertKind::leaky_relu,
+          .kinked = kinked,
           .start = static_cast<int>(start)};
 }
 
@@ -218,7 +221,8 @@ int LeastSquaresSearch::agreeing() const {
 // A model must not end above one that it contains: the optimum with one expert less, each of its experts in turn split
 // in two, is a set of further starts.
 void LeastSquaresSearch::add_split_starts() {
-  if (!weights_can_be_shared(options_.gate.kind)) return;
+  // With top-k the smaller model selects among fewer; experts of several kinds have no smaller model.
+  if (!weights_can_be_shared(options_.gate.kind) || options_.gate.top_k > 0 || options_.expert_kinds.size() > 1) return;
   FitOptions smaller = options_;
   --smaller.experts;
   smaller.starts = kNestedStarts;
@@ -274,7 +278,7 @@ std::optional<MixtureModel> split_expert(const MixtureModel& model, const Mixtur
   const int k = model.expert_count();
   MixtureModel split = prototype;
   if (split.gate.block_size() != old.block_size() || split.gate.experts() != k + 1) return std::nullopt;
-  split.gate.set_input_scale(old.input_scale());
+  split.gate.set_units(old.input_centre(), old.input_scale());
   for (int j = 0; j <= k; ++j) {  // the new expert comes first
     const int source = j == 0 ? divided : j - 1;
     split.gate.block(j) = old.block(source);

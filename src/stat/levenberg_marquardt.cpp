@@ -10,14 +10,14 @@ namespace {
 
 using Eigen::Index;
 
-constexpr double kLinearlyDependent = 1e-11;  // of unit columns: rounding of the accumulated factor
-constexpr double kDetermined = 1e-8;          // singular values below this share of the largest carry no information
-constexpr double kFirstDamping = 1e-3;        // of the largest squared singular value
+constexpr double kDetermined = 1e-8;    // singular values below this share of the largest carry no information
+constexpr double kFirstDamping = 1e-3;  // of the largest squared singular value
 constexpr double kLargestDamping = 1e12;
 constexpr double kResolution = 1e-14;    // relative changes of a sum of squares below this are rounding
 constexpr double kNoGain = 1e-12;        // log-likelihood that a whole step could gain at convergence (as in fit())
 constexpr double kSmallGain = 1e-9;      // the same where the sum of squares cannot resolve more
 constexpr double kSmallestGain = 1e-13;  // relative decrease at which a kinked problem stands still
+constexpr double kLargest = 1e8;         // of a standardised parameter: further out nothing changes
 constexpr int kQuietSteps = 5;
 
 class Minimiser {
@@ -62,11 +62,18 @@ class Minimiser {
     if (free == 0) return true;
     Matrix m = r.middleCols(linear, free);
     Vector q = r.col(p);
-    if (scale_.size() == 0) scale_ = Vector::Zero(free);
+    const double shortest = kNoInfluence * std::sqrt(problem_.total_weight());
+    if (scale_.size() == 0) scale_ = Vector::Constant(free, shortest);
     scale_ = scale_.cwiseMax(m.colwise().norm().transpose());
     if (linear > 0) {
       Matrix unit = r.leftCols(linear);
-      for (Index j = 0; j < linear; ++j) unit.col(j) /= std::max(unit.col(j).norm(), 1e-300);
+      for (Index j = 0; j < linear; ++j) {
+        const double length = unit.col(j).norm();
+        if (length < shortest)
+          unit.col(j).setZero();
+        else
+          unit.col(j) /= length;
+      }
       Eigen::ColPivHouseholderQR<Matrix> qr;
       qr.setThreshold(kLinearlyDependent);
       qr.compute(unit);
@@ -74,7 +81,7 @@ class Minimiser {
       m -= basis * (basis.transpose() * m);
       q -= basis * (basis.transpose() * q);
     }
-    m *= scale_.cwiseMax(1e-300).cwiseInverse().asDiagonal();
+    m *= scale_.cwiseInverse().asDiagonal();
     // r = y - f and J = df, so that the step solves J step = r.
     svd_.compute(m, Eigen::ComputeThinU | Eigen::ComputeThinV);
     coordinates_ = svd_.matrixU().transpose() * q;
@@ -103,7 +110,7 @@ class Minimiser {
         const double left = divisor > 0 ? damping_ / divisor : 1.0;
         predicted += coordinates_(i) * coordinates_(i) * (1 - left * left);
       }
-      const Vector move = (svd_.matrixV() * part).cwiseQuotient(scale_.cwiseMax(1e-300));
+      const Vector move = (svd_.matrixV() * part).cwiseQuotient(scale_);
       MixtureModel trial = model_;
       problem_.set_nonlinear(from + move, trial);
       const double squares = problem_.solve_linear(trial);
@@ -112,7 +119,7 @@ class Minimiser {
       // A step too small to be seen in the sum of squares still improves the gradient; a few of them are allowed.
       const bool accepted =
           resolvable ? squares < squares_ : unresolved_ < kQuietSteps && squares <= squares_ * (1 + 10 * kResolution);
-      if (std::isfinite(squares) && accepted) {
+      if (std::isfinite(squares) && accepted && problem_.nonlinear(trial).cwiseAbs().maxCoeff() < kLargest) {
         unresolved_ = resolvable ? 0 : unresolved_ + 1;
         const double ratio = resolvable ? (squares_ - squares) / predicted : 1.0;
         damping_ *= std::max(0.1, 1 - std::pow(2 * ratio - 1, 3));

@@ -111,10 +111,15 @@ std::vector<RegressionParameter> regression_parameters(const MixtureModel& model
   std::vector<RegressionParameter> parameters;
   const Gate& gate = model.gate;
   if (gate.experts() > 1)
-    for (Eigen::Index i = 0; i < gate.parameters().size(); ++i)
+    for (Eigen::Index i = 0; i < gate.parameters().size(); ++i) {
+      // Behind the blocks of the experts: groups of a hierarchical gate, a temperature.
+      const bool shared = i >= gate.parameters().size() - gate.shared_size();
       if (!gate.pinned(i))
-        parameters.push_back(
-            {.gate = true, .expert = static_cast<int>(i / gate.block_size()), .index = i, .linear = false});
+        parameters.push_back({.gate = true,
+                              .expert = shared ? -1 : static_cast<int>(i / gate.block_size()),
+                              .index = i,
+                              .linear = false});
+    }
   for (int k = 0; k < model.expert_count(); ++k) {
     const Expert& expert = model.experts[static_cast<std::size_t>(k)];
     if (!detail::has_regression_mean(expert.spec().kind))
@@ -140,9 +145,13 @@ std::vector<std::string> regression_parameter_names(const MixtureModel& model,
   const std::vector<std::string> expert_names = numbered(expert_inputs, model.experts.front().inputs(), "x");
   const std::vector<std::string> response_names = numbered(responses, model.experts.front().responses(), "y");
   const std::vector<std::string> block = model.gate.block_names(gate_names);
+  const std::vector<std::string> shared = model.gate.shared_names(gate_names);
   std::vector<std::string> names;
   for (const RegressionParameter& p : parameters) {
-    if (p.gate) {
+    if (p.gate && p.expert < 0) {
+      const Eigen::Index first = model.gate.parameters().size() - model.gate.shared_size();
+      names.push_back("gate: " + shared[static_cast<std::size_t>(p.index - first)]);
+    } else if (p.gate) {
       names.push_back(
           fmt::format("gate {}: {}", p.expert + 1, block[static_cast<std::size_t>(p.index % model.gate.block_size())]));
     } else {

@@ -62,7 +62,8 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   const bool fixed_origin = std::any_of(
       prototype.constraints.fixed.begin(), prototype.constraints.fixed.end(),
       [&](const FixedParameter& f) { return !f.in_gate && needs_origin(prototype.experts.front(), f.parameter); });
-  if (fixed_origin) response_centre.setZero();
+  // Weights that do not sum to 1 (least squares behind unnormalised sigmoids): a shift of the experts is none of f.
+  if (fixed_origin || !prototype.gate.sums_to_one()) response_centre.setZero();
   if (!std::all_of(prototype.experts.begin(), prototype.experts.end(),
                    [](const Expert& e) { return e.response_may_be_scaled(); })) {
     response_centre.setZero();

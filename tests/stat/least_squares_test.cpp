@@ -81,6 +81,8 @@ std::vector<Case> cases() {
                                        {.kind = GateKind::constant},
                                        {.kind = GateKind::equal},
                                        {.kind = GateKind::sigmoid},
+                                       {.kind = GateKind::unnormalised_sigmoid},
+                                       {.kind = GateKind::activated},
                                        {.kind = GateKind::laplace},
                                        {.kind = GateKind::gaussian},
                                        {.kind = GateKind::quadratic},
@@ -406,6 +408,45 @@ TEST(LeastSquares, FlatDirectionsAreReported) {
   EXPECT_FALSE(covariance.trustworthy);
   EXPECT_NE(covariance.reason.find("2 of 5"), std::string::npos) << covariance.reason;
   EXPECT_TRUE(std::isnan(covariance.errors(1)));
+}
+
+// Behind weights that do not sum to 1, experts moved by a constant do not move f by it: the response keeps its origin.
+TEST(LeastSquares, SumOfSquaresIsThatOfTheModelOnTheScaleOfTheData) {
+  Data data = two_lines();
+  data.response.array() += 5;
+  for (const GateKind gate : {GateKind::softmax, GateKind::unnormalised_sigmoid, GateKind::laplace}) {
+    const FitResult result = fit(data, quick(2, ExpertKind::linear, gate));
+    const double squares = (data.response - result.model.mean(data)).squaredNorm();
+    EXPECT_NEAR(result.least_squares->sum_of_squares(0), squares, 1e-9 * squares) << enum_name(gate);
+  }
+}
+
+// Two experts too many for one line: whatever runs away, numbers stay finite and the fit is that of a line or better.
+TEST(LeastSquares, NumbersStayFiniteWithTooManyExperts) {
+  RandomStream stream(8);
+  Data data = random_inputs(stream, 60, 1, 1);
+  data.gate_inputs = data.expert_inputs;
+  for (Index i = 0; i < 60; ++i) data.response(i, 0) = 1 + 2 * data.expert_inputs(i, 0) + 0.1 * stream.normal();
+  const double line = fit(data, quick(1)).least_squares->sum_of_squares(0);
+  for (const ExpertKind kind : {ExpertKind::linear, ExpertKind::sigmoid}) {
+    const FitResult result = fit(data, quick(3, kind));
+    EXPECT_TRUE(result.model.gate.parameters().allFinite());
+    for (const Expert& expert : result.model.experts) EXPECT_TRUE(expert.parameters().allFinite());
+    EXPECT_TRUE(std::isfinite(result.log_likelihood));
+    if (kind == ExpertKind::linear) EXPECT_LE(result.least_squares->sum_of_squares(0), line * (1 + 1e-3));
+  }
+}
+
+TEST(LeastSquares, ExpertsOfSeveralKinds) {
+  const Data data = two_lines();
+  FitOptions options = quick(2);
+  options.expert_kinds = {ExpertKind::linear, ExpertKind::tanh};
+  const FitResult result = fit(data, options);
+  const ExpertKind first = result.model.experts[0].spec().kind, second = result.model.experts[1].spec().kind;
+  EXPECT_TRUE((first == ExpertKind::linear && second == ExpertKind::tanh) ||
+              (first == ExpertKind::tanh && second == ExpertKind::linear));
+  const double squares = (data.response - result.model.mean(data)).squaredNorm();
+  EXPECT_NEAR(result.least_squares->sum_of_squares(0), squares, 1e-9 * squares);
 }
 
 TEST(LeastSquares, TheResultIsARegressionFunction) {

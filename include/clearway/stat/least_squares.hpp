@@ -18,7 +18,7 @@ namespace clearway {
 /// One free parameter of the regression function.
 struct RegressionParameter {
   bool gate = false;       ///< of the gate, else of an expert
-  int expert = 0;          ///< whose block it lies in
+  int expert = 0;          ///< whose block it lies in; -1 for parameters of the gate that belong to no expert
   Eigen::Index index = 0;  ///< in Gate::parameters(), or in Expert::parameters() of that expert
   bool linear = false;     ///< f is linear in all parameters with this mark taken together
 };

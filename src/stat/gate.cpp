@@ -62,6 +62,10 @@ Gate::Gate(GateSpec spec, int inputs, int experts)
   if (spec_.kind == GateKind::quadratic && spec_.shape == QuadraticShape::low_rank && spec_.rank < 1)
     user_error("quadratic rank must be at least 1, not {}", spec_.rank);
   if (!(spec_.perturbation >= 0)) user_error("cosine-perturbation must be at least 0, not {}", spec_.perturbation);
+  if (experts == 1) {  // one expert has all the weight, whatever is asked of several
+    spec_.top_k = std::min(spec_.top_k, 1);
+    if (spec_.kind == GateKind::fixed) spec_.weights = {1.0};
+  }
   check_top_k(spec_, experts);
   check_weights(spec_, experts);
   check_groups(spec_, experts);

@@ -21,6 +21,7 @@ using Eigen::Index;
 constexpr Index kBlockRows = 512;
 constexpr Index kParallelRows = 8192;          // fewer rows are not worth a thread
 constexpr double kShortestReselection = 0.01;  // of a proposed step for a top-k gate
+constexpr int kDenseSteps = 12;                // of the dense gate where no proposed step helps
 
 // Rows ordered so that those of a group stand together, groups by first appearance.
 std::vector<Index> rows_by_group(const std::vector<int>& groups) {
@@ -325,7 +326,8 @@ class GeneralEngine final : public EmEngine {
   // The gate step of a top-k gate. Its likelihood jumps where another expert enters the selection of a row, so the
   // steps are proposals and the likelihood itself, selection made anew, is the judge: it never falls. One proposal keeps
   // every row's selection (there the likelihood is smooth); the other is the step of the dense gate with its own
-  // responsibilities, which sees experts outside of the selection.
+  // responsibilities, which sees experts outside of the selection. Where neither helps, the dense gate goes on by itself
+  // for a while: its way may lead to a better selection through equal ones.
   void reselect(const Matrix& r, MixtureModel& model) const {
     std::vector<Vector> directions;
     if (model.gate.has_own_scores() && model.gate.spec().top_k > 1)
@@ -351,6 +353,13 @@ class GeneralEngine final : public EmEngine {
       model.gate = best > before ? chosen : present;
       if (best > before) return;
     }
+    for (int step = 0; step < kDenseSteps; ++step) {
+      if (!gate_->improve(gate_rows(dense_r), dense.gate)) break;
+      model.gate.parameters() = dense.gate.parameters();
+      if (expectation(model, nullptr, nullptr) > before) return;
+      expectation(dense, &dense_r, nullptr);
+    }
+    model.gate = present;
   }
 
   // Score of the observed-data likelihood and, when asked, its information by Louis' identity (Louis 1982):

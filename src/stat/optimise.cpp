@@ -50,7 +50,7 @@ class Optimiser {
         engine_.reset();
       }
       quiet = gain <= kSmallestGain * (std::abs(value) + engine_.total_weight()) ? quiet + 1 : 0;
-      if (quiet >= 5) return finish_quiet(newton);
+      if (quiet >= 5) return model_.gate.is_smooth() ? finish_quiet(newton) : finish_at_jump(newton);
     }
     outcome_.reason = StopReason::iteration_limit;
     return finish();
@@ -222,6 +222,15 @@ class Optimiser {
             std::sqrt(inverse(static_cast<Index>(i), static_cast<Index>(i))) * scale(static_cast<Index>(i));
     }
     return true;
+  }
+
+  // A top-k gate: EM that stands still has the best selection of its neighbourhood, often at a jump, where the score need
+  // not vanish.
+  OptimiseOutcome finish_at_jump(bool newton) {
+    OptimiseOutcome outcome = finish_quiet(newton);
+    outcome.converged = true;
+    outcome.reason = StopReason::converged;
+    return outcome;
   }
 
   // EM no longer moves the objective. With a likelihood estimate that is convergence when the score agrees; at a kink

@@ -201,6 +201,8 @@ TEST(GateModel, TopKLeavesOutAllButTheBest) {
     }
   }
   EXPECT_TRUE(Gate({.kind = GateKind::softmax, .top_k = 3}, 2, 3).is_smooth());
+  EXPECT_TRUE(Gate({.kind = GateKind::softmax, .top_k = 3}, 2, 1).is_smooth());
+  EXPECT_EQ(Gate({.kind = GateKind::fixed, .weights = {1, 2}}, 2, 1).log_weights(x.leftCols(2))(0, 0), 0.0);
 }
 
 TEST(GateModel, WrongUseIsNamed) {

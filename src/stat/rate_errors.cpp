@@ -85,6 +85,16 @@ struct KindErrors {
   static void raise(double& largest, double error) { largest = std::isnan(largest) ? error : std::max(largest, error); }
 };
 
+// A fit whose parameters ran to infinity is as wrong as can be, and is measured, not dropped: distances stay finite.
+template <class Numbers>
+void keep_finite(Numbers& numbers) {
+  constexpr double kFarAway = 1e12;
+  for (Eigen::Index i = 0; i < numbers.size(); ++i) {
+    double& value = numbers.data()[i];
+    value = std::isfinite(value) ? std::clamp(value, -kFarAway, kFarAway) : kFarAway;
+  }
+}
+
 }  // namespace
 
 RateErrors::RateErrors(const RateProblem& problem) : problem_(&problem) {
@@ -110,6 +120,9 @@ void RateErrors::measure_functions(const MixtureModel& fitted, RateTrial& trial)
 
 void RateErrors::measure_parameters(const MixtureModel& fitted, RateTrial& trial) const {
   MixingMeasure ours = mixing_measure(fitted);
+  keep_finite(ours.gate_slopes);
+  keep_finite(ours.expert_slopes);
+  keep_finite(ours.expert_intercepts);
   MixingMeasure theirs = mixing_measure(problem_->truth);
   if (problem_->truth.form == ModelForm::regression) {  // the noise is no parameter
     ours.variances.resize(0);

@@ -226,7 +226,8 @@ TEST(ModelJson, EveryKeyIsNeededAndNoOtherIsAllowed) {
       Json without = good;
       without[at].erase(key);
       const std::string message = read_error(without);
-      if (kLaterKeys.contains(key)) {
+      // (The transform of a term was there from the first; that of a gate came later.)
+      if (kLaterKeys.contains(key) && !(key == "transform" && at.to_string().starts_with("/design"))) {
         EXPECT_EQ(message, "no exception") << at.to_string() << " " << key;
       } else {
         EXPECT_NE(message.find(key + " is missing"), std::string::npos)

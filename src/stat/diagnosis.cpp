@@ -28,10 +28,10 @@ Vector expert_tail(const Expert& expert, const Data& data, bool discrete) {
         [&](double d) { return boost::math::gamma_q(0.5 * static_cast<double>(data.response.cols()), 0.5 * d); });
   }
   const Vector y = data.response.col(0);
-  const Vector upto = expert.distribution(y, data.expert_inputs, data.trials, data.offset);
+  const Vector up_to = expert.distribution(y, data.expert_inputs, data.trials, data.offset);
   const Vector below =
-      discrete ? expert.distribution(y.array() - 1, data.expert_inputs, data.trials, data.offset) : upto;
-  return (2 * upto.array().min(1 - below.array())).min(1.0);
+      discrete ? expert.distribution(y.array() - 1, data.expert_inputs, data.trials, data.offset) : up_to;
+  return (2 * up_to.array().min(1 - below.array())).min(1.0);
 }
 
 RowDiagnosis diagnose_rows(const Data& data, const MixtureModel& model, const FitOptions& fitted_with,

@@ -59,13 +59,13 @@ Matrix vector_distribution(const MixtureModel& model, const Data& data) {
 // P(class < y) and P(class <= y).
 std::pair<Vector, Vector> class_distribution(const MixtureModel& model, const Data& data) {
   const Matrix probability = model.mean(data);
-  Vector below(data.rows()), upto(data.rows());
+  Vector below(data.rows()), up_to(data.rows());
   for (Index t = 0; t < data.rows(); ++t) {
     const auto y = static_cast<Index>(data.response(t, 0));
     below(t) = probability.row(t).head(y).sum();
-    upto(t) = below(t) + probability(t, y);
+    up_to(t) = below(t) + probability(t, y);
   }
-  return {below, upto};
+  return {below, up_to};
 }
 
 double noise_low(const MixtureModel& model, const Data& data) {
@@ -101,17 +101,17 @@ QuantileResiduals quantile_residuals(const MixtureModel& model, const Data& data
   if (data.response.cols() > 1) {
     result.probability = vector_distribution(model, data);
   } else if (has_discrete_response(model)) {
-    Vector below, upto;
+    Vector below, up_to;
     if (has_class_response(model)) {
-      std::tie(below, upto) = class_distribution(model, data);
+      std::tie(below, up_to) = class_distribution(model, data);
     } else {
       const Vector y = data.response.col(0);
-      upto = mixture_distribution(model, data, y);
+      up_to = mixture_distribution(model, data, y);
       below = mixture_distribution(model, data, y.array() - 1);
     }
     result.probability.resize(data.rows(), 1);
     for (Index t = 0; t < data.rows(); ++t)
-      result.probability(t, 0) = below(t) + stream.uniform() * (upto(t) - below(t));
+      result.probability(t, 0) = below(t) + stream.uniform() * (up_to(t) - below(t));
   } else {
     result.probability = mixture_distribution(model, data, data.response.col(0), noise_low(model, data));
     for (Index t = 0; t < data.event.size(); ++t) {  // censored: somewhere beyond the response, drawn
@@ -169,15 +169,15 @@ std::vector<RootogramBar> rootogram(const MixtureModel& model, const Data& data,
   Vector below = Vector::Zero(data.rows());
   for (int count = 0; count <= last; ++count) {
     RootogramBar bar{.count = count};
-    const Vector upto = mixture_distribution(model, data, Vector::Constant(data.rows(), count));
+    const Vector up_to = mixture_distribution(model, data, Vector::Constant(data.rows(), count));
     bar.or_more = count == last && largest > last;
-    bar.expected = bar.or_more ? w.dot((1 - below.array()).matrix()) : w.dot(upto - below);
+    bar.expected = bar.or_more ? w.dot((1 - below.array()).matrix()) : w.dot(up_to - below);
     for (Index t = 0; t < data.rows(); ++t) {
       const double y = data.response(t, 0);
       if (y == count || (bar.or_more && y > count)) bar.observed += w(t);
     }
     bars.push_back(bar);
-    below = upto;
+    below = up_to;
   }
   return bars;
 }

@@ -25,7 +25,8 @@ TEST(Activation, ClosedValues) {
   const double s = 1 / (1 + std::exp(-0.5));
   // GELU: 0.5 Phi(0.5) and -2 Phi(-2), from scipy.stats.norm.cdf.
   const std::vector<double> at_half{0.5, s, std::tanh(0.5), 0.5, 0.5, 0.5, 0.25, 0.03125, 0.34573123063700656};
-  const std::vector<double> at_minus_two{-2, 1 / (1 + std::exp(2.0)), std::tanh(-2.0), 0, -0.4, -2, 4, -32, -0.045500263896358417};
+  const std::vector<double> at_minus_two{-2,  1 / (1 + std::exp(2.0)), std::tanh(-2.0), 0, -0.4, -2, 4,
+                                         -32, -0.045500263896358417};
   for (std::size_t i = 0; i < kAll.size(); ++i) {
     EXPECT_NEAR(kAll[i].value(0.5), at_half[i], kTight);
     EXPECT_NEAR(kAll[i].value(-2.0), at_minus_two[i], kTight);

@@ -210,7 +210,9 @@ TEST(Design, MistakesInTheChoiceAreNamed) {
   EXPECT_EQ(design_error(kTable, {.target = {"y", "x1"}, .offset = "n"}),
             "offset needs experts with one linear predictor, not linear experts of a vector response");
   const std::string columns =
-      "; the columns are y, x1, x2, colour, w, n (a term is a column x, x^2, x1*x2, log(x), sqrt(x), poly(x,3), ns(x,4) or bs(x,5))";
+      "; the columns are y, x1, x2, colour, w, n (a term is a column x, x^2, x1*x2, log(x), sqrt(x), poly(x,3), "
+      "ns(x,4) "
+      "or bs(x,5))";
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x3"}}),
             "experts-on: there is no column 'x3' (did you mean 'x1'?)" + columns);
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x1"}, .gate_on = {"log(elephants)"}}),

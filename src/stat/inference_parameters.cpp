@@ -57,10 +57,8 @@ std::vector<GateEntry> gate_entries(const Gate& gate, const ModelNames& names) {
     for (int k = 0; k < gate.experts(); ++k)
       for (const NamedValue& value : gate_report(gate, k, names))
         entries.push_back({k, value.name, fmt::format("gate {}: {}", k + 1, value.name)});
-  for (Index i = static_cast<Index>(entries.size()); i < gate.parameters().size(); ++i) {
-    const std::string label = fmt::format("parameter {}", i + 1);
+  for (const std::string& label : gate.shared_names(names.gate_inputs))
     entries.push_back({-1, label, "gate: " + label});
-  }
   return entries;
 }
 

@@ -114,8 +114,9 @@ bool dendrogram_applies(const MixtureModel& model, std::string& reason) {
   const GateSpec& gate = model.gate.spec();
   if (model.expert_count() < 2)
     reason = "it needs at least two experts";
-  else if (gate.kind != GateKind::constant && !(gate.kind == GateKind::softmax && gate.temperature == 1.0))
-    reason = "it is defined for softmax gates of temperature 1 and constant gates";
+  else if (gate.kind != GateKind::constant && !(gate.kind == GateKind::softmax && gate.temperature == 1.0 &&
+                                                gate.top_k == 0 && gate.transform == GateTransform::none))
+    reason = "it is defined for plain softmax gates of temperature 1 and constant gates";
   else if (model.has_noise)
     reason = "it is not defined with a noise component";
   else if (model.experts.front().spec().kind != ExpertKind::linear || model.experts.front().responses() > 1)

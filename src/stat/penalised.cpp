@@ -264,8 +264,9 @@ bool penalty_applies(const FitOptions& options, const Data& data, std::string& r
   if (kind != ExpertKind::linear && kind != ExpertKind::poisson && kind != ExpertKind::bernoulli &&
       kind != ExpertKind::binomial)
     reason = fmt::format("experts must be linear, poisson, bernoulli or binomial, not {}", enum_name(kind));
-  else if (options.gate.kind != GateKind::softmax || options.gate.temperature != 1.0)
-    reason = "the gate must be softmax with temperature 1";
+  else if (options.gate.kind != GateKind::softmax || options.gate.temperature != 1.0 || options.gate.top_k > 0 ||
+           options.gate.transform != GateTransform::none)
+    reason = "the gate must be softmax with temperature 1, of all experts and of the inputs as they are";
   else if (data.response.cols() > 1)
     reason = "the response must be one column";
   else if (options.expert.variance == VarianceKind::shared)

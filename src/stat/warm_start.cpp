@@ -180,6 +180,7 @@ std::optional<MixtureModel> duplicated_start(const FitOptions& options, const Mi
     return std::nullopt;
   MixtureModel larger = smaller;
   larger.gate = Gate(spec, smaller.gate.inputs(), options.experts);
+  larger.gate.set_units(smaller.gate.input_centre(), smaller.gate.input_scale());
   const double half = std::log(2.0) * (spec.kind == GateKind::constant ? 1.0 : spec.temperature);
   for (int k = 0; k + 1 < options.experts; ++k) larger.gate.block(k + 1) = smaller.gate.block(k);
   larger.gate.block(0) = smaller.gate.block(0);

@@ -85,8 +85,8 @@ void add_regions(std::vector<NumberColumn>& columns, const IntervalInputs& input
       low(static_cast<Eigen::Index>(t)) = regions[t][piece].first;
       high(static_cast<Eigen::Index>(t)) = regions[t][piece].second;
     }
-    columns.push_back({fmt::format("hdr_{}_low", piece + 1), std::move(low)});
-    columns.push_back({fmt::format("hdr_{}_high", piece + 1), std::move(high)});
+    columns.push_back({fmt::format("hdr_{}_low", piece + 1), low});
+    columns.push_back({fmt::format("hdr_{}_high", piece + 1), high});
   }
 }
 

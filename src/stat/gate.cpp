@@ -282,6 +282,7 @@ std::vector<GateLevel> Gate::levels(const ConstMatrixRef& x) const {
     return result;
   }
   std::vector<Index> begins;
+  begins.reserve(static_cast<std::size_t>(groups_));
   for (int g = 0; g < groups_; ++g) begins.push_back(shared_begin() + g * (shared_size_ / groups_));
   add(family(group_kind()), group_blocks(), begins, members);
   for (const auto& group : members)

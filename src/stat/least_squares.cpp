@@ -15,7 +15,6 @@
 namespace clearway {
 namespace {
 
-using detail::LeastSquaresOutcome;
 using detail::LeastSquaresProblem;
 using detail::LeastSquaresSearch;
 using detail::LeastSquaresSolution;

@@ -127,6 +127,12 @@ void json_to(const Json& json, const std::string& what, std::vector<E>& value) {
   }
 }
 
+/// Lets options that hold a list of words bring their other fields into line with it.
+template <class Options>
+void settle(Options& options) {
+  if constexpr (requires { options.settle(); }) options.settle();
+}
+
 /// Throws for keys of `object` that are not in `known`.
 void refuse_unknown_keys(const Json& object, const std::vector<std::string>& known, const std::string& where);
 void require_object(const Json& value, const std::string& where);
@@ -158,11 +164,7 @@ void options_from_json(const Json& object, Options& options, const std::string& 
     detail::json_to(*found, where + ": " + key, value);
     detail::CheckVisitor{}(where + ": " + key, value, info);
     using Value = std::remove_reference_t<decltype(value)>;
-    if constexpr (requires {
-                    requires NamedEnum<typename Value::value_type>;
-                    changed.settle();
-                  })
-      changed.settle();
+    if constexpr (requires { requires NamedEnum<typename Value::value_type>; }) detail::settle(changed);
   });
   detail::refuse_unknown_keys(object, known, where);
   options = std::move(changed);

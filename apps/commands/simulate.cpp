@@ -115,8 +115,7 @@ class SimulateCommand final : public Command {
   ExitCode run(Context& context) override {
     if (context.common.json && files_.out == "-")
       user_error("--json and the table would both go to standard output; give --out");
-    if (files_.model.empty() != files_.data.empty())
-      user_error("model and data belong together: give both or none");
+    if (files_.model.empty() != files_.data.empty()) user_error("model and data belong together: give both or none");
     if (!files_.model.empty()) return run_model(context);
     const Problem problem = make_problem(scenario_);
     write_table(problem, context.csv_digits());
@@ -139,8 +138,7 @@ class SimulateCommand final : public Command {
  private:
   ExitCode run_model(Context& context) {
     if (!files_.truth.empty()) user_error("truth: the model of --model is in its run folder already");
-    const Table table =
-        draw_from(load_model(files_.model), read_csv(files_.data), scenario_.seed, files_.with_labels);
+    const Table table = draw_from(load_model(files_.model), read_csv(files_.data), scenario_.seed, files_.with_labels);
     write_csv(files_.out, table, CsvWriteOptions{.significant_digits = context.csv_digits()});
     if (context.common.json)
       context.console.print(json_text(Json{{"out", files_.out}, {"rows", table.rows}, {"model", files_.model}}));

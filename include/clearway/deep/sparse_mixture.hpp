@@ -1,0 +1,57 @@
+// The sparse mixture-of-experts layer: router, dispatch, experts, combine.
+//
+//   y_t = sum_{(t, i, w)} w E_i(x_t)  (+ shared experts, + what a policy passes through)
+//
+// (Shazeer et al. 2017, arXiv 1701.06538; Fedus et al. 2022, arXiv 2101.03961.) The layer returns what happened beside
+// the output; it stores nothing between calls.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "clearway/deep/expert_bank.hpp"
+#include "clearway/deep/router.hpp"
+
+namespace clearway::deep {
+
+/// A sparse layer.
+struct SparseMixtureOptions {
+  ExpertOptions experts;
+  RouterOptions router;
+  std::int64_t shared_experts = 0;  ///< experts that every token visits beside the routed ones, weight 1
+  double capacity = 0;              ///< capacity factor: an expert takes at most capacity K T / N tokens; 0: dropless
+  double expert_dropout = 0;        ///< chance that an assignment's response is dropped while training
+  double jitter = 0;                ///< while training the router sees x times uniform [1 - jitter, 1 + jitter]
+};
+
+/// Output and account of one call.
+struct SparseMixtureResult {
+  torch::Tensor output;          ///< T x d
+  torch::Tensor auxiliary_loss;  ///< scalar or undefined
+  Routing routing;               ///< detached where it is kept for diagnosis
+  torch::Tensor load;            ///< N, share of the assignments, detached
+  std::int64_t dropped = 0;      ///< assignments over capacity
+};
+
+class SparseMixture : public torch::nn::Module {
+ public:
+  SparseMixture(const SparseMixtureOptions& options, int layer = 0, int layers = 1, std::int64_t vocabulary = 0,
+                std::int64_t total_steps = 0);
+
+  /// x T x d. Throws std::invalid_argument for another width.
+  SparseMixtureResult forward(const RoutingRequest& request);
+
+  const SparseMixtureOptions& options() const { return options_; }
+  Router& router() { return *router_; }
+  ExpertBank& experts() { return *experts_; }
+
+ private:
+  SparseMixtureOptions options_;
+  std::shared_ptr<Router> router_;
+  std::shared_ptr<ExpertBank> experts_;
+  std::shared_ptr<ExpertBank> shared_;  ///< null without shared experts
+};
+
+}  // namespace clearway::deep

@@ -1,7 +1,7 @@
 // A decoder-only transformer language model whose blocks may hold sparse layers.
 //
-// Blocks are pre-norm or post-norm; attention is causal, computed over chunks of queries so that memory grows with the
-// chunk and not with context^2 per head; positions are learned, rotary, or relative keys.
+// Blocks are pre-norm or post-norm; attention is that of attention.hpp. With `memory` the hidden states of earlier tokens
+// of the same stream are kept per block, without gradient, as in Transformer-XL (Dai et al. 2019, arXiv 1901.02860).
 #pragma once
 
 #include <torch/nn/module.h>
@@ -15,23 +15,28 @@
 
 namespace clearway::deep {
 
+/// Hidden states of earlier tokens, one B x M x C tensor per block; empty at the start of a stream.
+using StreamMemory = std::vector<torch::Tensor>;
+
 /// What one forward pass gives.
 struct LanguageModelResult {
-  torch::Tensor logits;                     ///< B x T x V
-  torch::Tensor features;                   ///< B x T x C, before the output layer
+  torch::Tensor features;                   ///< B x T x C, after the last norm
   torch::Tensor auxiliary_loss;             ///< scalar or undefined
-  std::vector<SparseMixtureResult> layers;  ///< one per sparse layer, outputs left out
+  std::vector<SparseMixtureResult> layers;  ///< one per sparse layer
 };
 
 class LanguageModel : public torch::nn::Module {
  public:
-  /// `mixture.experts.inputs` and `.hidden` are set from the width and hidden width here.
-  LanguageModel(const TransformerOptions& options, const SparseMixtureOptions& mixture, std::int64_t vocabulary,
+  /// `mixture.experts.inputs` and `.hidden` are set here from the widths. `total_steps` is the length of training.
+  /// Throws std::invalid_argument for shapes that do not fit, and for a router that looks ahead.
+  LanguageModel(const TransformerOptions& options, SparseMixtureOptions mixture, std::int64_t vocabulary,
                 std::int64_t total_steps = 0);
 
-  /// tokens: B x T int64, T at most the context. `step` is the training step (schedules).
+  /// tokens: B x T int64, T at most the context. `step` is the training step; `memory`, if given, is read and replaced.
   /// Throws std::invalid_argument for tokens outside the vocabulary or a longer T.
-  LanguageModelResult forward(const torch::Tensor& tokens, std::int64_t step = 0);
+  LanguageModelResult forward(const torch::Tensor& tokens, std::int64_t step = 0, StreamMemory* memory = nullptr);
+  /// Scores of the next token: features ... x C -> ... x V.
+  torch::Tensor logits(const torch::Tensor& features) const;
 
   /// The sparse layers, first to last.
   const std::vector<std::shared_ptr<SparseMixture>>& mixtures() const { return mixtures_; }
@@ -41,10 +46,10 @@ class LanguageModel : public torch::nn::Module {
   std::int64_t parameter_count() const;
 
  private:
-  struct Block;
+  class Block;
   TransformerOptions options_;
   std::int64_t vocabulary_;
-  torch::Tensor embedding_, position_, output_weight_, output_bias_, norm_weight_, norm_bias_;
+  torch::Tensor embedding_, position_, norm_weight_, norm_bias_, output_weight_, output_bias_;
   std::vector<std::shared_ptr<Block>> blocks_;
   std::vector<std::shared_ptr<SparseMixture>> mixtures_;
 };

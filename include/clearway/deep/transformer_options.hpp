@@ -19,11 +19,12 @@ inline std::span<const EnumName<Positions>> enum_names(Positions) {
   return names;
 }
 
-enum class NormPlace { before, after };
+enum class NormPlace { before, after, twice };
 inline std::span<const EnumName<NormPlace>> enum_names(NormPlace) {
-  static constexpr std::array<EnumName<NormPlace>, 2> names{{
+  static constexpr std::array<EnumName<NormPlace>, 3> names{{
       {NormPlace::before, "before", "x + f(norm(x)), one more norm at the end"},
       {NormPlace::after, "after", "norm(x + f(x))"},
+      {NormPlace::twice, "twice", "as CompeteSMoE's released models: norm(x + norm(x + f(x))) around sparse layers"},
   }};
   return names;
 }
@@ -51,6 +52,7 @@ struct TransformerOptions {
   std::int64_t context = 64;
   std::int64_t hidden = 0;
   std::int64_t sparse_every = 1;
+  std::int64_t memory = 0;
   Positions positions = Positions::learned;
   NormPlace norm = NormPlace::before;
   bool tied = true;
@@ -67,12 +69,18 @@ struct TransformerOptions {
                              "the width for feed-forward blocks",
                      .minimum = 0});
     field("sparse-every", self.sparse_every,
-          OptionInfo{.help = "every m-th block has a sparse layer, the others a feed-forward one", .minimum = 1});
-    field("positions", self.positions, OptionInfo{.help = "how attention knows positions"});
+          OptionInfo{.help = "every m-th block has a sparse layer, the others a feed-forward one; 0: none has",
+                     .minimum = 0});
+    field("memory", self.memory,
+          OptionInfo{.help = "earlier tokens of the stream that attention still sees (rotary and relative positions)",
+                     .minimum = 0,
+                     .off = "0"});
+    field("positions", self.positions, OptionInfo{.help = "how attention learns of positions"});
     field("norm", self.norm, OptionInfo{.help = "place of layer normalisation"});
     field("tied", self.tied, OptionInfo{.help = "output layer uses the embedding's weights"});
     field("dropout", self.dropout,
-          OptionInfo{.help = "on attention, residual branches and hidden units", .minimum = 0, .maximum = 0.99, .off = "0"});
+          OptionInfo{
+              .help = "on attention, residual branches and hidden units", .minimum = 0, .maximum = 0.99, .off = "0"});
   }
 };
 

@@ -1,0 +1,270 @@
+#include "clearway/deep/transformer.hpp"
+
+#include <cmath>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/deep/attention.hpp"
+
+namespace clearway::deep {
+namespace {
+
+constexpr double kNormEpsilon = 1e-5;
+constexpr double kEmbeddingDeviation = 0.02;  // GPT-2's
+
+struct Norm {
+  torch::Tensor weight, bias;
+  torch::Tensor operator()(const torch::Tensor& x) const {
+    return at::layer_norm(x, {x.size(-1)}, weight, bias, kNormEpsilon);
+  }
+};
+
+}  // namespace
+
+/// Attention, then a sparse mixture or a feed-forward network.
+class LanguageModel::Block : public torch::nn::Module {
+ public:
+  Block(const TransformerOptions& options, const torch::Tensor& relative, std::shared_ptr<SparseMixture> mixture)
+      : options_(options), relative_(relative), mixture_(std::move(mixture)) {
+    const auto width = options.width;
+    const double bound = 1 / std::sqrt(static_cast<double>(width));
+    const auto linear = [&](const char* name, std::int64_t outputs, std::int64_t inputs, double shrink = 1) {
+      const double limit = shrink / std::sqrt(static_cast<double>(inputs));
+      return register_parameter(name, at::empty({outputs, inputs}, at::kFloat).uniform_(-limit, limit));
+    };
+    qkv_ = register_parameter("attention_qkv", at::empty({3 * width, width}, at::kFloat).uniform_(-bound, bound));
+    // What is added to the residual stream begins smaller the more blocks add to it (GPT-2).
+    const double shrink =
+        options.norm == NormPlace::before ? 1 / std::sqrt(2.0 * static_cast<double>(options.layers)) : 1;
+    attention_output_ = linear("attention_output", width, width, shrink);
+    const auto norm = [&](const std::string& name) {
+      return Norm{register_parameter(name + "_weight", at::ones({width})),
+                  register_parameter(name + "_bias", at::zeros({width}))};
+    };
+    first_ = norm("norm1");
+    second_ = norm("norm2");
+    if (options.norm == NormPlace::twice) {
+      inner_ = norm("norm_sparse");
+      unused_ = norm("norm3");  // part of the released models: allocated in every block, used in dense ones
+    }
+    if (mixture_) {
+      register_module("mixture", mixture_);
+      return;
+    }
+    const std::int64_t hidden = options.hidden > 0 ? options.hidden : 4 * width;
+    up_ = linear("up_weight", hidden, width);
+    up_bias_ = register_parameter("up_bias", at::zeros({hidden}));
+    down_ = linear("down_weight", width, hidden, shrink);
+    down_bias_ = register_parameter("down_bias", at::zeros({width}));
+  }
+
+  /// x: B x T x C; memory: B x M x C or undefined. The sparse layer's account goes to `account`.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& memory, const torch::Tensor& ids,
+                        std::int64_t step, std::vector<SparseMixtureResult>& account) {
+    switch (options_.norm) {
+      case NormPlace::before: {
+        const torch::Tensor y = x + drop(attend(first_(x), memory.defined() ? first_(memory) : memory));
+        return y + drop(feed(second_(y), ids, step, account));
+      }
+      case NormPlace::after: {
+        const torch::Tensor y = first_(x + drop(attend(x, memory)));
+        return second_(y + drop(feed(y, ids, step, account)));
+      }
+      case NormPlace::twice:
+        break;
+    }
+    const torch::Tensor y = first_(x + attend(x, memory));
+    if (!mixture_) return unused_(y + feed(y, ids, step, account));
+    return second_(y + inner_(y + drop(feed(y, ids, step, account))));
+  }
+
+ private:
+  torch::Tensor drop(const torch::Tensor& x) const { return at::dropout(x, options_.dropout, is_training()); }
+
+  torch::Tensor attend(const torch::Tensor& x, const torch::Tensor& memory) const {
+    const auto batch = x.size(0), count = x.size(1), width = options_.width, heads = options_.heads;
+    const torch::Tensor seen = memory.defined() ? at::cat({memory, x}, 1) : x;
+    const auto split = [&](const torch::Tensor& a) {
+      return a.reshape({batch, a.size(1), heads, width / heads}).transpose(1, 2);
+    };
+    torch::Tensor q, k, v;
+    if (memory.defined()) {
+      const auto weights = qkv_.split(width);
+      q = split(at::linear(x, weights[0]));
+      k = split(at::linear(seen, weights[1]));
+      v = split(at::linear(seen, weights[2]));
+    } else {
+      const auto parts = at::linear(x, qkv_).split(width, 2);
+      q = split(parts[0]);
+      k = split(parts[1]);
+      v = split(parts[2]);
+    }
+    if (options_.positions == Positions::rotary) {
+      q = rotate_positions(q, seen.size(1) - count);
+      k = rotate_positions(k, 0);
+    }
+    const std::int64_t span = relative_.defined() ? relative_.size(1) : 0;
+    const torch::Tensor mixed = is_training() && options_.dropout > 0
+                                    ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
+                                    : causal_attention(q, k, v, relative_, span);
+    return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
+  }
+
+  torch::Tensor feed(const torch::Tensor& x, const torch::Tensor& ids, std::int64_t step,
+                     std::vector<SparseMixtureResult>& account) {
+    if (!mixture_) {
+      const torch::Tensor hidden = at::relu(at::linear(x, up_, up_bias_));
+      return at::linear(at::dropout(hidden, options_.dropout, is_training()), down_, down_bias_);
+    }
+    RoutingRequest request;
+    request.x = x.reshape({-1, options_.width});
+    request.ids = ids;
+    request.training = is_training();
+    request.step = step;
+    account.push_back(mixture_->forward(request));
+    return account.back().output.reshape(x.sizes());
+  }
+
+  TransformerOptions options_;
+  torch::Tensor relative_;  // shared by all blocks, owned by the model
+  std::shared_ptr<SparseMixture> mixture_;
+  torch::Tensor qkv_, attention_output_, up_, up_bias_, down_, down_bias_;
+  Norm first_, second_, inner_, unused_;
+};
+
+LanguageModel::LanguageModel(const TransformerOptions& options, SparseMixtureOptions mixture, std::int64_t vocabulary,
+                             std::int64_t total_steps)
+    : options_(options), vocabulary_(vocabulary) {
+  if (options.width % options.heads != 0)
+    user_error("heads must divide the width: {} does not divide {}", options.heads, options.width);
+  if (vocabulary < 2) user_error("the vocabulary must have at least 2 tokens, not {}", vocabulary);
+  if (options.memory > 0 && options.positions == Positions::learned)
+    user_error("memory needs rotary or relative positions: learned ones belong to places in the context");
+  const auto width = options.width;
+  const auto normal = [](at::IntArrayRef shape) { return at::randn(shape) * kEmbeddingDeviation; };
+  embedding_ = register_parameter("embedding", normal({vocabulary, width}));
+  torch::Tensor relative;
+  if (options.positions == Positions::learned)
+    position_ = register_parameter("position", normal({options.context, width}));
+  if (options.positions == Positions::relative)
+    relative = position_ = register_parameter(
+        "relative_keys", normal({width / options.heads, options.memory > 0 ? options.memory : options.context}));
+
+  mixture.experts.inputs = width;
+  mixture.experts.hidden = options.hidden > 0 ? options.hidden : width;
+  mixture.experts.dropout = options.dropout;
+  const int sparse = options.sparse_every > 0 ? static_cast<int>(options.layers / options.sparse_every) : 0;
+  for (std::int64_t i = 0; i < options.layers; ++i) {
+    std::shared_ptr<SparseMixture> layer;
+    if (options.sparse_every > 0 && (i + 1) % options.sparse_every == 0) {
+      layer =
+          std::make_shared<SparseMixture>(mixture, static_cast<int>(mixtures_.size()), sparse, vocabulary, total_steps);
+      if (!layer->router().causal())
+        user_error("router '{}' looks at later tokens, so a language model with it would see what it must predict",
+                   enum_name(mixture.router.router));
+      mixtures_.push_back(layer);
+    }
+    blocks_.push_back(register_module(fmt::format("block{}", i), std::make_shared<Block>(options, relative, layer)));
+  }
+  if (options.norm == NormPlace::before) {
+    norm_weight_ = register_parameter("norm_weight", at::ones({width}));
+    norm_bias_ = register_parameter("norm_bias", at::zeros({width}));
+  }
+  if (!options.tied) {
+    const double bound = 1 / std::sqrt(static_cast<double>(width));
+    output_weight_ =
+        register_parameter("output_weight", at::empty({vocabulary, width}, at::kFloat).uniform_(-bound, bound));
+    output_bias_ = register_parameter("output_bias", at::zeros({vocabulary}));
+  }
+}
+
+LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int64_t step, StreamMemory* memory) {
+  if (tokens.dim() != 2 || tokens.scalar_type() != at::kLong) user_error("tokens must be a B x T table of int64");
+  if (tokens.size(1) < 1 || tokens.size(1) > options_.context)
+    user_error("{} tokens in a row: the context is {}", tokens.size(1), options_.context);
+  if (tokens.min().item<std::int64_t>() < 0 || tokens.max().item<std::int64_t>() >= vocabulary_)
+    user_error(
+        "token {} is outside of the vocabulary of {}",
+        tokens.min().item<std::int64_t>() < 0 ? tokens.min().item<std::int64_t>() : tokens.max().item<std::int64_t>(),
+        vocabulary_);
+  torch::Tensor x = at::embedding(embedding_, tokens);
+  if (options_.positions == Positions::learned) x = x + position_.narrow(0, 0, tokens.size(1));
+  x = at::dropout(x, options_.dropout, is_training());
+  const torch::Tensor ids = tokens.reshape({-1});
+  LanguageModelResult out;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    torch::Tensor seen;
+    if (memory != nullptr && options_.memory > 0) {
+      if (memory->size() == blocks_.size()) seen = (*memory)[i];
+      const torch::Tensor kept = seen.defined() ? at::cat({seen, x.detach()}, 1) : x.detach();
+      if (memory->size() != blocks_.size()) memory->resize(blocks_.size());
+      (*memory)[i] = kept.narrow(1, std::max<std::int64_t>(0, kept.size(1) - options_.memory),
+                                 std::min(kept.size(1), options_.memory));
+    }
+    x = blocks_[i]->forward(x, seen, ids, step, out.layers);
+  }
+  for (const SparseMixtureResult& layer : out.layers)
+    if (layer.auxiliary_loss.defined())
+      out.auxiliary_loss =
+          out.auxiliary_loss.defined() ? out.auxiliary_loss + layer.auxiliary_loss : layer.auxiliary_loss;
+  if (norm_weight_.defined()) x = at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_, kNormEpsilon);
+  out.features = x;
+  return out;
+}
+
+torch::Tensor LanguageModel::logits(const torch::Tensor& features) const {
+  return options_.tied ? at::linear(features, embedding_) : at::linear(features, output_weight_, output_bias_);
+}
+
+std::int64_t LanguageModel::parameter_count() const {
+  std::int64_t count = 0;
+  for (const torch::Tensor& parameter : parameters()) count += parameter.numel();
+  return count;
+}
+
+TransformerOptions with_size(TransformerOptions options, ModelSize size) {
+  const auto shape = [&](std::int64_t layers, std::int64_t width, std::int64_t heads, std::int64_t context) {
+    options.layers = layers;
+    options.width = width;
+    options.heads = heads;
+    options.context = context;
+  };
+  // What the released models share: post-norm, relative keys over 2048 earlier tokens, experts as wide as the model.
+  const auto published = [&](std::int64_t layers, std::int64_t width, std::int64_t sparse_every) {
+    shape(layers, width, 8, 512);
+    options.memory = 2048;
+    options.hidden = width;
+    options.positions = Positions::relative;
+    options.norm = NormPlace::twice;
+    options.tied = false;
+    options.dropout = 0.1;
+    options.sparse_every = sparse_every;
+  };
+  switch (size) {
+    case ModelSize::custom:
+      break;
+    case ModelSize::tiny:
+      shape(2, 64, 4, 64);
+      break;
+    case ModelSize::small:
+      shape(4, 128, 4, 128);
+      break;
+    case ModelSize::medium:
+      shape(8, 256, 8, 256);
+      break;
+    case ModelSize::compete_s:
+      published(6, 264, 1);
+      break;
+    case ModelSize::compete_m:
+      published(8, 352, 1);
+      break;
+    case ModelSize::glam_s:
+      published(8, 264, 2);
+      break;
+    case ModelSize::glam_m:
+      published(12, 352, 2);
+      break;
+  }
+  return options;
+}
+
+}  // namespace clearway::deep

@@ -1,0 +1,113 @@
+// Attention against its definition and finite differences; parameter counts against the published logs; causality.
+#include "clearway/deep/transformer.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/autograd.h>
+
+#include "clearway/deep/attention.hpp"
+
+namespace clearway::deep {
+namespace {
+
+double largest(const torch::Tensor& a) {
+  return a.abs().max().item<double>();
+}
+
+struct Case {
+  std::int64_t queries, keys, span, distances;
+};
+
+// 150 and 300 queries make several blocks; the block form and the definition differ by rounding only (double).
+TEST(Attention, BlocksEqualTheDefinitionWithGradients) {
+  torch::manual_seed(1);
+  const auto leaf = [](at::IntArrayRef shape) { return at::randn(shape, at::kDouble).set_requires_grad(true); };
+  for (const Case c : {Case{5, 5, 0, 0}, Case{150, 150, 0, 0}, Case{150, 190, 0, 0}, Case{150, 190, 40, 40},
+                       Case{300, 300, 300, 300}, Case{7, 20, 3, 5}}) {
+    std::vector<torch::Tensor> inputs = {leaf({2, 3, c.queries, 4}), leaf({2, 3, c.keys, 4}), leaf({2, 3, c.keys, 4})};
+    if (c.distances > 0) inputs.push_back(leaf({4, c.distances}));
+    const torch::Tensor relative = c.distances > 0 ? inputs[3] : torch::Tensor();
+    const torch::Tensor ours = causal_attention(inputs[0], inputs[1], inputs[2], relative, c.span);
+    const torch::Tensor theirs = causal_attention_dense(inputs[0], inputs[1], inputs[2], relative, c.span);
+    EXPECT_LT(largest(ours - theirs), 1e-12);
+    const torch::Tensor direction = at::randn_like(ours);
+    const auto a = torch::autograd::grad({(ours * direction).sum()}, inputs);
+    const auto b = torch::autograd::grad({(theirs * direction).sum()}, inputs);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_LT(largest(a[i] - b[i]), 1e-11) << i;
+  }
+}
+
+// Rotating both queries and keys further by the same number of places changes no product.
+TEST(Attention, RotaryProductsDependOnDistanceOnly) {
+  torch::manual_seed(2);
+  const torch::Tensor q = at::randn({1, 1, 6, 8}, at::kDouble), k = at::randn({1, 1, 6, 8}, at::kDouble);
+  const auto product = [&](std::int64_t first) {
+    return at::matmul(rotate_positions(q, first), rotate_positions(k, first).transpose(2, 3));
+  };
+  EXPECT_LT(largest(product(0) - product(1000)), 1e-10);
+  EXPECT_LT(largest(rotate_positions(q, 0).narrow(2, 0, 1) - q.narrow(2, 0, 1)), 1e-15);
+}
+
+SparseMixtureOptions sixteen() {
+  SparseMixtureOptions mixture;
+  mixture.experts.experts = 16;
+  return mixture;
+}
+
+// V d + (d V + V) + (d / heads) L + layers (4 d^2 + (16 d + 16) + 16 (2 d^2 + 2 d) + 8 d): the logs of the released code and
+// of RMoE (arXiv 2408.06793) print 15.32 M and 36.08 M.
+TEST(LanguageModel, HasAsManyParametersAsPublished) {
+  EXPECT_EQ(LanguageModel(with_size({}, ModelSize::compete_s), sixteen(), 205).parameter_count(), 15319165);
+  EXPECT_EQ(LanguageModel(with_size({}, ModelSize::compete_m), sixteen(), 205).parameter_count(), 36076813);
+}
+
+TEST(LanguageModel, NeverLooksAhead) {
+  torch::manual_seed(3);
+  for (const auto positions : {Positions::learned, Positions::rotary, Positions::relative})
+    for (const auto norm : {NormPlace::before, NormPlace::after, NormPlace::twice}) {
+      TransformerOptions options;
+      options.context = 12;
+      options.positions = positions;
+      options.norm = norm;
+      LanguageModel model(options, {}, 11);
+      model.eval();
+      const torch::Tensor tokens = at::randint(0, 11, {2, 12}, at::kLong);
+      torch::Tensor changed = tokens.clone();
+      changed.narrow(1, 7, 5).copy_(at::randint(0, 11, {2, 5}, at::kLong));
+      const torch::NoGradGuard off;
+      const torch::Tensor a = model.forward(tokens).features, b = model.forward(changed).features;
+      EXPECT_LT(largest(a.narrow(1, 0, 7) - b.narrow(1, 0, 7)), 1e-6);
+      EXPECT_GT(largest(a.narrow(1, 7, 5) - b.narrow(1, 7, 5)), 1e-3);
+    }
+}
+
+// A stream in two halves with memory gives what one pass gives.
+TEST(LanguageModel, MemoryContinuesAStream) {
+  torch::manual_seed(4);
+  for (const auto positions : {Positions::rotary, Positions::relative}) {
+    TransformerOptions options;
+    options.context = options.memory = 16;
+    options.positions = positions;
+    LanguageModel model(options, {}, 11);
+    model.eval();
+    const torch::NoGradGuard off;
+    const torch::Tensor tokens = at::randint(0, 11, {2, 16}, at::kLong);
+    StreamMemory memory;
+    const torch::Tensor first = model.forward(tokens.narrow(1, 0, 8), 0, &memory).features;
+    const torch::Tensor second = model.forward(tokens.narrow(1, 8, 8), 0, &memory).features;
+    EXPECT_LT(largest(model.forward(tokens).features - at::cat({first, second}, 1)), 1e-5);
+  }
+}
+
+TEST(LanguageModel, RefusesWhatDoesNotFit) {
+  TransformerOptions odd;
+  odd.heads = 5;
+  EXPECT_THROW(LanguageModel(odd, {}, 11), std::invalid_argument);
+  EXPECT_THROW(LanguageModel({}, {}, 1), std::invalid_argument);
+  LanguageModel model({}, {}, 11);
+  EXPECT_THROW(model.forward(at::full({1, 4}, 11, at::kLong)), std::invalid_argument);
+  EXPECT_THROW(model.forward(at::full({1, 4}, -1, at::kLong)), std::invalid_argument);
+  EXPECT_THROW(model.forward(at::zeros({1, 65}, at::kLong)), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace clearway::deep

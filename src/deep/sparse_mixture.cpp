@@ -36,6 +36,7 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   if (x.dim() != 2 || x.size(1) != options_.experts.inputs)
     user_error("sparse mixture: inputs must have {} columns", options_.experts.inputs);
   SparseMixtureResult out;
+  out.input = x;
   RoutingRequest seen = request;
   if (request.training && options_.jitter > 0)
     seen.x = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);

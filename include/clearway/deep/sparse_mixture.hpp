@@ -29,6 +29,7 @@ struct SparseMixtureOptions {
 /// Output and account of one call.
 struct SparseMixtureResult {
   torch::Tensor output;          ///< T x d
+  torch::Tensor input;           ///< T x d, what came in
   torch::Tensor auxiliary_loss;  ///< scalar or undefined
   Routing routing;               ///< detached where it is kept for diagnosis
   torch::Tensor load;            ///< N, share of the assignments, detached

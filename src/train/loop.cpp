@@ -1,0 +1,291 @@
+#include "clearway/train/loop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "clearway/base/errors.hpp"
+#include "clearway/train/adamw.hpp"
+#include "clearway/train/checkpoint.hpp"
+#include "clearway/train/metrics_log.hpp"
+
+namespace clearway::train {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Whether weight decay applies: to matrices, not to biases, norms and other vectors per unit.
+bool decays(const std::string& name, const torch::Tensor& parameter) {
+  const auto ends_with = [&](std::string_view end) {
+    return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  return parameter.dim() >= 2 && !ends_with("bias") && !ends_with("b1") && !ends_with("b2") && !ends_with("b_gate");
+}
+
+void append(Scalars& values, const Scalars& more) {
+  values.insert(values.end(), more.begin(), more.end());
+}
+
+/// One training run: its state between steps.
+class Run {
+ public:
+  Run(TrainingTask& task, const LoopOptions& options, const LearningRateOptions& rate, const RunFolder* folder,
+      const LoopCallbacks& callbacks, Communicator* communicator)
+      : task_(task), options_(options), rate_(rate), callbacks_(callbacks), communicator_(communicator) {
+    std::vector<AdamWParameter> parameters;
+    for (const auto& entry : task.model().named_parameters())
+      if (entry.value().requires_grad())
+        parameters.push_back({entry.key(), entry.value(), decays(entry.key(), entry.value())});
+    optimizer_.emplace(std::move(parameters), AdamWOptions{.beta1 = options.beta1,
+                                                           .beta2 = options.beta2,
+                                                           .epsilon = options.epsilon,
+                                                           .weight_decay = options.weight_decay});
+    if (folder != nullptr && leads()) checkpoints_.emplace(*folder);
+  }
+
+  /// Takes up the last checkpoint. Every process reads the same one.
+  void resume(const RunFolder& folder) {
+    const CheckpointFolder checkpoints(folder);
+    if (!checkpoints.has("last")) user_error("{}: there is no checkpoint to resume from", folder.path());
+    Checkpoint checkpoint = checkpoints.load("last");
+    load_into(task_.model(), checkpoint.model, checkpoints.file("last", "model.safetensors"));
+    NamedTensors extra;
+    for (auto entry = checkpoint.optimizer.begin(); entry != checkpoint.optimizer.end();) {
+      if (entry->first.rfind(kTaskPrefix, 0) != 0) {
+        ++entry;
+        continue;
+      }
+      extra[entry->first.substr(kTaskPrefix.size())] = entry->second;
+      entry = checkpoint.optimizer.erase(entry);
+    }
+    optimizer_->load_state(checkpoint.optimizer, checkpoints.file("last", "optimizer.safetensors"));
+    task_.load_extra_state(extra);
+    state_ = checkpoint.state;
+    const auto generator = state_.generators.find("torch");
+    if (generator != state_.generators.end()) set_torch_generator_state(generator->second);
+    worse_evaluations_ = state_.more.value("evaluations_without_better", std::int64_t{0});
+  }
+
+  std::int64_t step() const { return state_.step; }
+  bool leads() const { return communicator_ == nullptr || communicator_->rank() == 0; }
+
+  LoopResult go(MetricsLog* metrics) {
+    LoopResult out;
+    const double start = now();
+    double logged_at = start;
+    std::int64_t logged_scored = 0;
+    out.reason = StopReason::finished;
+    while (state_.step < options_.steps) {
+      const double step_start = now();
+      const StepAccount account = one_step();
+      if (!account.finite) {
+        out.reason = StopReason::diverged;
+        break;
+      }
+      ++state_.step;
+      ++out.session_steps;
+      state_.data_position = state_.step;
+      out.scored += account.scored;
+      out.last_loss = account.loss;
+      out.training_seconds += now() - step_start;
+      const bool last = state_.step == options_.steps;
+      const bool stopping = agree(callbacks_.stop && callbacks_.stop());
+      Scalars values;
+      if (state_.step % options_.log_every == 0 || last || stopping) {
+        const double time = now();
+        values.emplace_back("train/loss", account.loss);
+        values.emplace_back("train/auxiliary", account.auxiliary);
+        values.emplace_back("train/learning_rate", account.rate);
+        values.emplace_back("train/gradient_norm", account.gradient_norm);
+        values["train/tokens_per_second"] =
+            static_cast<double>(out.scored - logged_scored) * processes() / std::max(1e-9, time - logged_at);
+        append(values, task_.diagnose());
+        logged_at = now();
+        logged_scored = out.scored;
+      }
+      const bool evaluates = state_.step % options_.evaluate_every == 0 || last;
+      if (evaluates) {
+        append(values, evaluate(out));
+        logged_at = now();
+      }
+      if (!values.empty() && metrics != nullptr) metrics->write(state_.step, values);
+      if (!values.empty() && leads() && callbacks_.logged) callbacks_.logged(state_.step, values);
+      if (evaluates || stopping) save(evaluates && best_now_);
+      report(account, out, start);
+      if (evaluates && options_.patience > 0 && worse_evaluations_ >= options_.patience && !last) {
+        out.reason = StopReason::patience;
+        break;
+      }
+      if (stopping && !last) {
+        out.reason = StopReason::interrupted;
+        break;
+      }
+    }
+    out.steps = state_.step;
+    out.seconds = now() - start;
+    out.best_metric = state_.best_metric;
+    out.best_step = state_.best_step;
+    return out;
+  }
+
+ private:
+  static constexpr std::string_view kTaskPrefix = "task.";
+
+  struct StepAccount {
+    double loss = 0, auxiliary = 0, rate = 0, gradient_norm = 0;
+    std::int64_t scored = 0;
+    bool finite = true;
+  };
+
+  double processes() const { return communicator_ == nullptr ? 1 : communicator_->size(); }
+
+  StepAccount one_step() {
+    StepAccount out;
+    task_.model().train();
+    optimizer_->zero_grad();
+    const std::int64_t others = communicator_ == nullptr ? 1 : communicator_->size();
+    const std::int64_t parts = options_.accumulate * others;
+    const std::int64_t first = communicator_ == nullptr ? 0 : communicator_->rank() * options_.accumulate;
+    for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+      const PartLoss loss = task_.part_loss({state_.step, first + part, parts});
+      (loss.objective / static_cast<double>(parts)).backward();
+      out.loss += loss.loss / static_cast<double>(parts);
+      out.auxiliary += loss.auxiliary / static_cast<double>(parts);
+      out.scored += loss.scored;
+    }
+    if (communicator_ != nullptr) add_over_processes(out);
+    out.gradient_norm = clip_gradients(optimizer_->parameters(), options_.clip);
+    out.rate = learning_rate(rate_, state_.step, options_.steps);
+    out.finite = std::isfinite(out.loss) && std::isfinite(out.gradient_norm);
+    if (!out.finite) return out;
+    optimizer_->step(out.rate);
+    task_.after_step(state_.step);
+    return out;
+  }
+
+  /// Sums gradients, and the losses for the record, in one flat tensor.
+  void add_over_processes(StepAccount& account) {
+    std::vector<torch::Tensor> pieces;
+    for (const AdamWParameter& parameter : optimizer_->parameters()) {
+      torch::Tensor& gradient = parameter.tensor.mutable_grad();
+      if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+      pieces.push_back(gradient.reshape({-1}).to(at::kCPU, at::kFloat));
+    }
+    pieces.push_back(at::tensor({account.loss, account.auxiliary}, at::kFloat));
+    torch::Tensor flat = at::cat(pieces);
+    communicator_->all_reduce(flat);
+    std::int64_t at = 0;
+    for (const AdamWParameter& parameter : optimizer_->parameters()) {
+      torch::Tensor& gradient = parameter.tensor.mutable_grad();
+      gradient.copy_(flat.narrow(0, at, gradient.numel()).reshape(gradient.sizes()));
+      at += gradient.numel();
+    }
+    account.loss = flat[at].item<double>();
+    account.auxiliary = flat[at + 1].item<double>();
+  }
+
+  /// True everywhere when true anywhere.
+  bool agree(bool stop) {
+    if (communicator_ == nullptr) return stop;
+    torch::Tensor flag = at::full({1}, stop ? 1 : 0, at::kLong);
+    communicator_->all_reduce(flag);
+    return flag.item<std::int64_t>() > 0;
+  }
+
+  Scalars evaluate(LoopResult& out) {
+    task_.model().eval();
+    const torch::NoGradGuard off;
+    const Scalars values = task_.evaluate();
+    task_.model().train();
+    best_now_ = false;
+    const std::string metric = task_.metric();
+    const auto found =
+        std::find_if(values.begin(), values.end(), [&](const auto& entry) { return entry.first == metric; });
+    if (found == values.end()) return values;
+    out.last_evaluation = values;
+    const double value = found->second;
+    const bool better =
+        std::isfinite(value) &&
+        (!state_.best_metric || (task_.larger_is_better() ? value > *state_.best_metric : value < *state_.best_metric));
+    if (better) {
+      best_now_ = true;
+      state_.best_metric = value;
+      state_.best_step = state_.step;
+    }
+    worse_evaluations_ = better ? 0 : worse_evaluations_ + 1;
+    return values;
+  }
+
+  void save(bool best) {
+    if (!checkpoints_) return;
+    Checkpoint checkpoint;
+    checkpoint.model = module_tensors(task_.model());
+    checkpoint.optimizer = optimizer_->state();
+    for (const auto& [name, tensor] : task_.extra_state())
+      checkpoint.optimizer[std::string(kTaskPrefix) + name] = tensor;
+    state_.generators["torch"] = torch_generator_state();
+    state_.more["evaluations_without_better"] = worse_evaluations_;
+    checkpoint.state = state_;
+    checkpoints_->save(checkpoint, best);
+  }
+
+  void report(const StepAccount& account, const LoopResult& out, double start) const {
+    if (!callbacks_.progress || !leads()) return;
+    const double rate = static_cast<double>(out.scored) * processes() / std::max(1e-9, now() - start);
+    callbacks_.progress(static_cast<double>(state_.step) / static_cast<double>(options_.steps),
+                        fmt::format("step {}, loss {:.3f}, {:.0f} tokens/s", state_.step, account.loss, rate));
+  }
+
+  TrainingTask& task_;
+  LoopOptions options_;
+  LearningRateOptions rate_;
+  const LoopCallbacks& callbacks_;
+  Communicator* communicator_;
+  std::optional<AdamW> optimizer_;
+  std::optional<CheckpointFolder> checkpoints_;
+  TrainingState state_;
+  std::int64_t worse_evaluations_ = 0;
+  bool best_now_ = false;
+};
+
+}  // namespace
+
+std::string_view to_text(StopReason reason) {
+  switch (reason) {
+    case StopReason::not_started:
+      return "not started";
+    case StopReason::finished:
+      return "all steps are done";
+    case StopReason::patience:
+      return "no better evaluation for as long as patience allows";
+    case StopReason::interrupted:
+      return "interrupted; the last step is saved";
+    case StopReason::diverged:
+      return "the loss or its gradient is not finite";
+  }
+  return "?";
+}
+
+LoopResult run_training(TrainingTask& task, const LoopOptions& options, const LearningRateOptions& rate,
+                        const RunFolder* folder, bool resume, const LoopCallbacks& callbacks,
+                        Communicator* communicator, const std::string& events) {
+  Run run(task, options, rate, folder, callbacks, communicator);
+  if (resume) {
+    if (folder == nullptr) user_error("resume needs the folder of the run");
+    run.resume(*folder);
+  } else if (communicator != nullptr) {
+    for (const auto& entry : task.model().named_parameters()) {
+      torch::Tensor value = entry.value().detach();
+      communicator->broadcast(value, 0);
+    }
+  }
+  std::optional<MetricsLog> metrics;
+  if (folder != nullptr && run.leads()) metrics.emplace(folder->file("metrics.jsonl"), run.step(), events);
+  return run.go(metrics ? &*metrics : nullptr);
+}
+
+}  // namespace clearway::train

@@ -33,7 +33,7 @@ std::string roff_heading(std::string_view page, std::string_view summary) {
   std::string upper;
   for (const char c : page) upper += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   return fmt::format(
-      ".\\\" Written by `clearway generate man`; do not edit.\n"
+      ".\\\" Written by `clearway document man`; do not edit.\n"
       ".TH \"{}\" 1 \"\" \"clearway {}\" \"Clearway\"\n.SH NAME\n{} \\- {}\n",
       roff(upper), kVersion, roff(page), roff(summary));
 }
@@ -201,7 +201,7 @@ std::string bash_completion(const std::vector<std::unique_ptr<Command>>& command
     cases += fmt::format("    {})\n      flags=\"--help\"\n      arguments=\"{}\" ;;\n", first, second);
   }
   return fmt::format(
-      R"(# Completion of clearway for bash. Written by `clearway generate bash-completion`; do not edit.
+      R"(# Completion of clearway for bash. Written by `clearway document bash-completion`; do not edit.
 _clearway() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" previous="" option="" words="" flags="" arguments="" files="" command=""
   local i

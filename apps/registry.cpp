@@ -18,8 +18,12 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_study_rates_command());
   commands.push_back(make_study_selection_command());
   commands.push_back(make_study_coverage_command());
-  commands.push_back(make_help_command());
+  commands.push_back(make_train_command());
+  commands.push_back(make_evaluate_command());
   commands.push_back(make_generate_command());
+  commands.push_back(make_study_collapse_command());
+  commands.push_back(make_help_command());
+  commands.push_back(make_document_command());
   return commands;
 }
 

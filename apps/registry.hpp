@@ -22,8 +22,12 @@ std::unique_ptr<Command> make_study_identifiability_command();
 std::unique_ptr<Command> make_study_rates_command();
 std::unique_ptr<Command> make_study_selection_command();
 std::unique_ptr<Command> make_study_coverage_command();
-std::unique_ptr<Command> make_help_command();
+std::unique_ptr<Command> make_train_command();
+std::unique_ptr<Command> make_evaluate_command();
 std::unique_ptr<Command> make_generate_command();
+std::unique_ptr<Command> make_study_collapse_command();
+std::unique_ptr<Command> make_help_command();
+std::unique_ptr<Command> make_document_command();
 
 /// Every subcommand, in the order of help.
 std::vector<std::unique_ptr<Command>> all_commands();

@@ -1,9 +1,6 @@
-// clearway generate man|markdown|bash-completion: hidden; the build calls it to write what is installed.
-#include <filesystem>
-
-#include "../documentation.hpp"
+// clearway generate: text from a trained transformer. The work is in deep/generate.cpp.
+#include "../deep/programs.hpp"
 #include "../registry.hpp"
-#include "clearway/io/file.hpp"
 
 namespace clearway::cli {
 
@@ -12,52 +9,22 @@ namespace {
 class GenerateCommand final : public Command {
  public:
   std::string_view name() const override { return "generate"; }
-  std::string_view summary() const override { return "write man pages, option tables and shell completion"; }
+  std::string_view summary() const override { return "continue a text with a trained transformer"; }
   std::string_view examples() const override {
-    return "clearway generate man --out share/man/man1\nclearway generate markdown\n";
+    return "clearway generate run/ --prompt \"The history of \"\n"
+           "clearway generate run/ --prompt \"The \" --tokens 40 --show-experts\n";
   }
-  bool hidden() const override { return true; }
 
   void options(OptionList& list) override {
-    list.argument("what", what_, "what to write",
-                  {{"man", "man pages, into the folder --out"},
-                   {"markdown", "commands and options as Markdown"},
-                   {"bash-completion", "completion script for bash"}});
-    list.add(folder_);
+    list.argument("run", request_.run, "the run folder");
+    list.group("Text");
+    list.add(request_);
   }
 
-  ExitCode run(Context& context) override {
-    const auto commands = all_commands();
-    if (what_ == "markdown") {
-      context.console.print(markdown_reference(commands));
-    } else if (what_ == "bash-completion") {
-      context.console.print(bash_completion(commands));
-    } else {
-      if (folder_.out.empty()) user_error("out is missing: man pages are written into a folder");
-      std::filesystem::create_directories(folder_.out);
-      write("clearway.1", man_overview(commands));
-      for (const auto& command : commands)
-        if (!command->hidden()) write(fmt::format("clearway-{}.1", command->file_name()), man_page(*command));
-    }
-    return ExitCode::success;
-  }
+  ExitCode run(Context& context) override { return generate(request_, context); }
 
  private:
-  struct Folder {
-    std::string out;
-
-    template <class Self, class Visitor>
-    static void visit(Self& self, Visitor&& field) {
-      field("out", self.out, OptionInfo{.help = "folder for the man pages", .metavar = "DIR"});
-    }
-  };
-
-  void write(const std::string& name, const std::string& text) const {
-    write_file((std::filesystem::path(folder_.out) / name).string(), text);
-  }
-
-  std::string what_;
-  Folder folder_;
+  GenerateRequest request_;
 };
 
 }  // namespace

@@ -59,9 +59,9 @@ TEST(Help, ListsCommandsAndFitsTheScreen) {
 
 TEST(Help, ManPagesCompletionAndMarkdownKnowEveryOption) {
   const Workplace place;
-  ASSERT_EQ(place.run("generate man --out man").code, 0);
-  const std::string markdown = place.run("generate markdown").out;
-  const std::string completion = place.run("generate bash-completion").out;
+  ASSERT_EQ(place.run("document man --out man").code, 0);
+  const std::string markdown = place.run("document markdown").out;
+  const std::string completion = place.run("document bash-completion").out;
   for (const std::string& command : commands_of(place)) {
     std::string file = command;
     std::replace(file.begin(), file.end(), ' ', '-');

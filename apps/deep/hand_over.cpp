@@ -1,0 +1,59 @@
+// In clearway: the commands that need torch go to clearway-train, with the same words.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "clearway/base/errors.hpp"
+#include "programs.hpp"
+
+namespace clearway::cli {
+namespace {
+
+/// The words that this process was started with.
+std::vector<std::string> own_words() {
+  std::vector<std::string> words;
+  std::FILE* file = std::fopen("/proc/self/cmdline", "rb");
+  if (file == nullptr) world_error("cannot read /proc/self/cmdline: {}", std::strerror(errno));
+  std::string word;
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) {
+    if (c != 0) {
+      word.push_back(static_cast<char>(c));
+      continue;
+    }
+    words.push_back(word);
+    word.clear();
+  }
+  std::fclose(file);
+  return words;
+}
+
+/// Becomes clearway-train. It lies beside this program, or on the PATH.
+ExitCode hand_over() {
+  std::vector<std::string> words = own_words();
+  std::error_code ignored;
+  const auto own = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  if (!own.empty()) {
+    const std::string beside = (own.parent_path() / "clearway-train").string();
+    ::execv(beside.c_str(), arguments.data());
+  }
+  ::execvp("clearway-train", arguments.data());
+  world_error("this command needs the program clearway-train, which is neither beside clearway nor on the PATH ({}); it is "
+              "built where LibTorch is found (see README, Install)",
+              std::strerror(errno));
+}
+
+}  // namespace
+
+ExitCode train(TrainRequest&, Context&) { return hand_over(); }
+ExitCode evaluate(EvaluateRequest&, Context&) { return hand_over(); }
+ExitCode generate(GenerateRequest&, Context&) { return hand_over(); }
+ExitCode study_collapse(CollapseRequest&, Context&) { return hand_over(); }
+
+}  // namespace clearway::cli

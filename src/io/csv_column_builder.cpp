@@ -7,6 +7,8 @@
 #include <limits>
 #include <numeric>
 
+#include "clearway/base/text.hpp"
+
 namespace clearway::detail {
 
 namespace {
@@ -76,36 +78,10 @@ bool looks_like_decimal_comma(std::string_view cell) {
 }
 
 bool is_utf8_text(std::string_view bytes) {
-  // RFC 3629, section 4: well-formed sequences, overlong forms and surrogates refused.
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  for (std::size_t i = 0; i < bytes.size();) {
-    const unsigned char lead = at(i);
-    if (lead == 0) return false;
-    std::size_t more = 0;
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    if (lead >= 0xC2 && lead <= 0xDF) {
-      more = 1;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-      more = 2;
-      if (lead == 0xE0) low = 0xA0;
-      if (lead == 0xED) high = 0x9F;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-      more = 3;
-      if (lead == 0xF0) low = 0x90;
-      if (lead == 0xF4) high = 0x8F;
-    } else {
-      return false;
-    }
-    if (bytes.size() - i <= more) return false;
-    if (at(i + 1) < low || at(i + 1) > high) return false;
-    for (std::size_t j = 2; j <= more; ++j)
-      if (at(i + j) < 0x80 || at(i + j) > 0xBF) return false;
-    i += more + 1;
+  while (!bytes.empty()) {
+    const std::size_t length = bytes.front() == '\0' ? 0 : utf8_length(bytes);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
   }
   return true;
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "clearway/base/errors.hpp"
 
@@ -14,13 +15,37 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 11> kNames{
-    "config.json",     "model.json",  "summary.txt",      "summary.json", "history.jsonl", "metrics.jsonl",
-    "predictions.csv", "report.html", "replications.csv", "path.csv",     "select.json"};
+constexpr std::array<std::string_view, 14> kNames{"config.json",       "model.json",
+                                                  "summary.txt",       "summary.json",
+                                                  "history.jsonl",     "metrics.jsonl",
+                                                  "predictions.csv",   "report.html",
+                                                  "replications.csv",  "path.csv",
+                                                  "select.json",       "vocabulary.json",
+                                                  "model.safetensors", "events.out.tfevents.clearway"};
+constexpr std::string_view kCheckpoints = "checkpoints";
 
 bool is_run(const fs::path& folder) {
   std::error_code none;
   return fs::is_regular_file(folder / "config.json", none) || fs::is_regular_file(folder / "model.json", none);
+}
+
+void remove_path(const fs::path& path) {
+  std::error_code problem;
+  fs::remove_all(path, problem);
+  if (problem) world_error("{}: cannot be removed: {}", path.string(), problem.message());
+}
+
+/// Removes the checkpoints of a run, and their folder when nothing else is in it.
+void remove_checkpoints(const fs::path& folder) {
+  std::error_code problem;
+  if (!fs::is_directory(fs::symlink_status(folder, problem))) return;
+  std::vector<fs::path> ours;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "last" || name == "best" || name.starts_with("step-")) ours.push_back(entry.path());
+  }
+  for (const auto& path : ours) remove_path(path);
+  if (fs::is_empty(folder, problem)) remove_path(folder);
 }
 
 }  // namespace
@@ -47,9 +72,9 @@ RunFolder RunFolder::create(const std::string& path, bool force) {
       user_error("{}: the folder already holds a run; choose another folder, or replace it with --force", path);
     for (const auto name : kNames) {
       const fs::path file = fs::path(path) / name;
-      if (!fs::is_regular_file(file, problem)) continue;
-      if (!fs::remove(file, problem)) world_error("{}: cannot be removed: {}", file.string(), problem.message());
+      if (fs::is_regular_file(file, problem)) remove_path(file);
     }
+    remove_checkpoints(fs::path(path) / kCheckpoints);
   }
   return RunFolder(path);
 }
@@ -67,6 +92,10 @@ std::string RunFolder::file(std::string_view name) const {
   if (std::find(kNames.begin(), kNames.end(), name) == kNames.end())
     throw std::logic_error(fmt::format("'{}' is not a file of a run", name));
   return (fs::path(path_) / name).string();
+}
+
+std::string RunFolder::checkpoints() const {
+  return (fs::path(path_) / kCheckpoints).string();
 }
 
 bool RunFolder::has(std::string_view name) const {

@@ -36,6 +36,26 @@ RC_GTEST_PROP(EditDistance, OneChangeCostsOne, (const std::string& a)) {
   RC_ASSERT(edit_distance(a, longer) == 1u);
 }
 
+TEST(Text, Utf8SequencesOfRfc3629) {
+  using namespace std::string_literals;
+  const std::vector<std::pair<std::string, std::size_t>> cases{{"", 0},
+                                                               {"a", 1},
+                                                               {"\0"s, 1},
+                                                               {"\xC3\xBC", 2},
+                                                               {"\xE2\x89\xA2x", 3},
+                                                               {"\xF0\xA3\x8E\xB4", 4},
+                                                               {"\x80", 0},
+                                                               {"\xC0\x80", 0},
+                                                               {"\xC3", 0},
+                                                               {"\xE0\x9F\xBF", 0},
+                                                               {"\xED\xA0\x80", 0},
+                                                               {"\xF4\x90\x80\x80", 0},
+                                                               {"\xF5\x80\x80\x80", 0},
+                                                               {"\xF0\x8F\xBF\xBF", 0},
+                                                               {"\xE2\x89 ", 0}};
+  for (const auto& [text, length] : cases) EXPECT_EQ(utf8_length(text), length) << text;
+}
+
 TEST(Text, PluralsListsAndKeys) {
   EXPECT_EQ(plural(1, "row"), "1 row");
   EXPECT_EQ(plural(0, "row"), "0 rows");

@@ -49,6 +49,28 @@ TEST(RunFolder, NeverOverwritesUnlessForced) {
   EXPECT_EQ(read_file(path + "/notes.txt"), "mine");  // and nothing else is touched
 }
 
+TEST(RunFolder, ForceRemovesCheckpointsAndNothingElse) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run";
+  const RunFolder run = RunFolder::create(path);
+  run.write_json("config.json", Json::object());
+  fs::create_directories(run.checkpoints() + "/step-00000001");
+  write_file(run.checkpoints() + "/step-00000001/state.json", "{}");
+  fs::create_directory_symlink("step-00000001", run.checkpoints() + "/last");
+  fs::create_directories(folder / "elsewhere");
+  write_file(folder / "elsewhere/state.json", "{}");
+  fs::create_directory_symlink(folder / "elsewhere", run.checkpoints() + "/best");
+  RunFolder::create(path, true);
+  EXPECT_FALSE(fs::exists(run.checkpoints()));
+  EXPECT_TRUE(fs::exists(folder / "elsewhere/state.json"));  // a link is removed, not what it points to
+
+  run.write_json("config.json", Json::object());
+  fs::create_directories(run.checkpoints());
+  write_file(run.checkpoints() + "/notes.txt", "mine");
+  RunFolder::create(path, true);
+  EXPECT_EQ(read_file(run.checkpoints() + "/notes.txt"), "mine");
+}
+
 TEST(RunFolder, AFolderThatHoldsNoRunIsNeverTouched) {
   const TemporaryFolder folder;
   write_file(folder / "thesis.tex", "years of work");

@@ -27,4 +27,8 @@ std::string snake_case(std::string_view option_name);
 /// Text fit for a one-line message: control bytes become \xNN, more than `most` bytes are cut and end in "...".
 std::string quoted_for_message(std::string_view text, std::size_t most = 60);
 
+/// Bytes (1 to 4) of the well-formed UTF-8 sequence that a text begins with; 0 when it is empty or begins with none
+/// (RFC 3629, section 4: overlong forms and surrogates are refused).
+std::size_t utf8_length(std::string_view text);
+
 }  // namespace clearway

@@ -1,4 +1,5 @@
-// A run folder: what one command leaves behind (config.json, model.json, summary.txt, history.jsonl, ...).
+// A run folder: what one command leaves behind (config.json, model.json, summary.txt, history.jsonl, ...), and for training
+// a folder `checkpoints` in it (train/checkpoint.hpp).
 //
 // A folder that already holds something is never written to. With `force`, a folder that holds a run is used again: the
 // files of the old run are removed, anything else in it is left alone; a folder that holds no run is refused even then.
@@ -27,6 +28,8 @@ class RunFolder {
   /// The path of a file in the folder. Throws std::logic_error for a name that is not in run_file_names().
   std::string file(std::string_view name) const;
   bool has(std::string_view name) const;
+  /// The path of the folder of checkpoints, which need not be there: last, best and step-*.
+  std::string checkpoints() const;
 
   /// Files appear only when complete.
   void write(std::string_view name, std::string_view bytes) const;

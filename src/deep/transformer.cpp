@@ -63,18 +63,18 @@ class LanguageModel::Block : public torch::nn::Module {
     switch (options_.norm) {
       case NormPlace::before: {
         const torch::Tensor y = x + drop(attend(first_(x), memory.defined() ? first_(memory) : memory));
-        return y + drop(feed(second_(y), ids, step, account));
+        return y + drop(feed(second_(y), ids, kept, step, account));
       }
       case NormPlace::after: {
         const torch::Tensor y = first_(x + drop(attend(x, memory)));
-        return second_(y + drop(feed(y, ids, step, account)));
+        return second_(y + drop(feed(y, ids, kept, step, account)));
       }
       case NormPlace::twice:
         break;
     }
     const torch::Tensor y = first_(x + attend(x, memory));
-    if (!mixture_) return unused_(y + feed(y, ids, step, account));
-    return second_(y + inner_(y + drop(feed(y, ids, step, account))));
+    if (!mixture_) return unused_(y + feed(y, ids, kept, step, account));
+    return second_(y + inner_(y + drop(feed(y, ids, kept, step, account))));
   }
 
  private:
@@ -109,19 +109,21 @@ class LanguageModel::Block : public torch::nn::Module {
     return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
   }
 
-  torch::Tensor feed(const torch::Tensor& x, const torch::Tensor& ids, std::int64_t step,
+  torch::Tensor feed(const torch::Tensor& x, const torch::Tensor& ids, const torch::Tensor& kept, std::int64_t step,
                      std::vector<SparseMixtureResult>& account) {
     if (!mixture_) {
       const torch::Tensor hidden = at::relu(at::linear(x, up_, up_bias_));
       return at::linear(at::dropout(hidden, options_.dropout, is_training()), down_, down_bias_);
     }
     RoutingRequest request;
-    request.x = x.reshape({-1, options_.width});
-    request.ids = ids;
+    const torch::Tensor rows = x.reshape({-1, options_.width});
+    request.x = kept.defined() ? rows.index_select(0, kept) : rows;
+    request.ids = kept.defined() ? ids.index_select(0, kept) : ids;
     request.training = is_training();
     request.step = step;
     account.push_back(mixture_->forward(request));
-    return account.back().output.reshape(x.sizes());
+    const torch::Tensor& answer = account.back().output;
+    return (kept.defined() ? at::zeros_like(rows).index_copy(0, kept, answer) : answer).reshape(x.sizes());
   }
 
   TransformerOptions options_;
@@ -177,7 +179,8 @@ LanguageModel::LanguageModel(const TransformerOptions& options, SparseMixtureOpt
   }
 }
 
-LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int64_t step, StreamMemory* memory) {
+LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int64_t step, StreamMemory* memory,
+                                           const torch::Tensor& kept) {
   if (tokens.dim() != 2 || tokens.scalar_type() != at::kLong) user_error("tokens must be a B x T table of int64");
   if (tokens.size(1) < 1 || tokens.size(1) > options_.context)
     user_error("{} tokens in a row: the context is {}", tokens.size(1), options_.context);
@@ -200,7 +203,7 @@ LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int
       (*memory)[i] = kept.narrow(1, std::max<std::int64_t>(0, kept.size(1) - options_.memory),
                                  std::min(kept.size(1), options_.memory));
     }
-    x = blocks_[i]->forward(x, seen, ids, step, out.layers);
+    x = blocks_[i]->forward(x, seen, ids, kept, step, out.layers);
   }
   for (const SparseMixtureResult& layer : out.layers)
     if (layer.auxiliary_loss.defined())

@@ -32,9 +32,11 @@ class LanguageModel : public torch::nn::Module {
   LanguageModel(const TransformerOptions& options, SparseMixtureOptions mixture, std::int64_t vocabulary,
                 std::int64_t total_steps = 0);
 
-  /// tokens: B x T int64, T at most the context. `step` is the training step; `memory`, if given, is read and replaced.
+  /// tokens: B x T int64, T at most the context. `step` is the training step; `memory`, if given, is read and replaced;
+  /// `kept`, if given, lists the places (row x T + column, int64) that are no padding: others visit no expert.
   /// Throws std::invalid_argument for tokens outside the vocabulary or a longer T.
-  LanguageModelResult forward(const torch::Tensor& tokens, std::int64_t step = 0, StreamMemory* memory = nullptr);
+  LanguageModelResult forward(const torch::Tensor& tokens, std::int64_t step = 0, StreamMemory* memory = nullptr,
+                              const torch::Tensor& kept = {});
   /// Scores of the next token: features ... x C -> ... x V.
   torch::Tensor logits(const torch::Tensor& features) const;
 

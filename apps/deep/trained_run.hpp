@@ -1,0 +1,52 @@
+// A trained transformer and its run folder: how options become a model, and how a run is opened again.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+
+#include "../option_list.hpp"
+#include "clearway/deep/transformer.hpp"
+#include "clearway/io/run_folder.hpp"
+#include "clearway/train/checkpoint.hpp"
+#include "clearway/train/tokenizer.hpp"
+#include "requests.hpp"
+
+namespace clearway::cli {
+
+/// Gives every option of the model that was not set by hand the value of the named size.
+void apply_size(ModelRequest& request, const OptionList& options);
+/// The sparse layers that a request asks for.
+deep::SparseMixtureOptions mixture_options(const ModelRequest& request);
+/// Throws std::invalid_argument for a device that this machine or this torch has not.
+torch::Device device_of(const std::string& name);
+/// Torch with our number of threads, and libraries below it with one, so that nothing spins.
+void prepare_torch(int threads);
+/// Bits per token for characters, perplexity for words and pieces.
+bool measured_in_bits(train::TokenizerKind kind);
+
+/// A run that was trained before.
+struct TrainedRun {
+  RunFolder folder;
+  Json config;
+  ModelRequest request;
+  std::unique_ptr<train::Tokenizer> tokenizer;
+  std::shared_ptr<deep::LanguageModel> model;  ///< in evaluation mode, on `device`
+  train::TrainingState state;
+};
+/// Opens a run of `clearway train`. `which` is "best" or "last". Throws std::invalid_argument naming what is missing.
+TrainedRun open_trained_run(const std::string& path, const std::string& which, const torch::Device& device);
+
+/// Sets the options of a struct whose keys are in `config`, and leaves other keys alone.
+template <class Options>
+void options_from_config(const Json& config, Options& options, const std::string& where) {
+  Json own = Json::object();
+  Options::visit(options, [&](std::string_view name, const auto&, const OptionInfo&) {
+    const std::string key = snake_case(name);
+    if (config.contains(key)) own[key] = config[key];
+  });
+  options_from_json(own, options, where);
+}
+
+}  // namespace clearway::cli

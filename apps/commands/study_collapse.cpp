@@ -11,8 +11,10 @@ class StudyCollapseCommand final : public Command {
   std::string_view name() const override { return "study collapse"; }
   std::string_view summary() const override { return "routers side by side: quality, cost and collapse"; }
   std::string_view examples() const override {
-    return "clearway study collapse --data corpus.txt --routers smoe,xmoe,stable,dropout,compete --seeds 3 --out study/\n"
-           "clearway study collapse --data corpus.txt --routers smoe,compete-v2 --budget flops --steps 1000 --out study/\n";
+    return "clearway study collapse --data corpus.txt --routers smoe,xmoe,stable,dropout,compete --seeds 3 --out "
+           "study/\n"
+           "clearway study collapse --data corpus.txt --routers smoe,compete-v2 --budget flops --steps 1000 --out "
+           "study/\n";
   }
   std::string_view description() const override {
     return "Trains every router with every seed on the same batches from the same initial weights, and tabulates test\n"

@@ -17,16 +17,20 @@ class TrainCommand final : public Command {
            "clearway train --task classify --data train.txt --valid-data dev.txt --from run/ --out sentiment/\n";
   }
   std::string_view description() const override {
-    return "Trains a decoder-only transformer whose blocks hold sparse mixtures of experts, on one text (cut into 90 %\n"
-           "to learn from, 5 % to choose the best step by and 5 % to measure) or on separate files, and reports bits per\n"
+    return "Trains a decoder-only transformer whose blocks hold sparse mixtures of experts, on one text (cut into 90 "
+           "%\n"
+           "to learn from, 5 % to choose the best step by and 5 % to measure) or on separate files, and reports bits "
+           "per\n"
            "character (or perplexity), tokens per second and, per sparse layer, whether its experts are used.\n"
            "\n"
            "The run folder holds config.json, vocabulary.json, metrics.jsonl (one line per --log-every steps) and\n"
            "checkpoints/last and checkpoints/best, each with model.safetensors, optimizer.safetensors and state.json.\n"
-           "--resume goes on exactly: stopping and resuming changes no bit of the result on a CPU. Ctrl-C finishes the\n"
+           "--resume goes on exactly: stopping and resuming changes no bit of the result on a CPU. Ctrl-C finishes "
+           "the\n"
            "step, saves and ends with code 130.\n"
            "\n"
-           "--processes 2 starts two processes that share every batch; for several machines, start one process on each\n"
+           "--processes 2 starts two processes that share every batch; for several machines, start one process on "
+           "each\n"
            "with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set (see docs/train.md).\n";
   }
 

@@ -44,16 +44,25 @@ ExitCode hand_over() {
     ::execv(beside.c_str(), arguments.data());
   }
   ::execvp("clearway-train", arguments.data());
-  world_error("this command needs the program clearway-train, which is neither beside clearway nor on the PATH ({}); it is "
-              "built where LibTorch is found (see README, Install)",
-              std::strerror(errno));
+  world_error(
+      "this command needs the program clearway-train, which is neither beside clearway nor on the PATH ({}); it is "
+      "built where LibTorch is found (see README, Install)",
+      std::strerror(errno));
 }
 
 }  // namespace
 
-ExitCode train(TrainRequest&, Context&) { return hand_over(); }
-ExitCode evaluate(EvaluateRequest&, Context&) { return hand_over(); }
-ExitCode generate(GenerateRequest&, Context&) { return hand_over(); }
-ExitCode study_collapse(CollapseRequest&, Context&) { return hand_over(); }
+ExitCode train(TrainRequest&, Context&) {
+  return hand_over();
+}
+ExitCode evaluate(EvaluateRequest&, Context&) {
+  return hand_over();
+}
+ExitCode generate(GenerateRequest&, Context&) {
+  return hand_over();
+}
+ExitCode study_collapse(CollapseRequest&, Context&) {
+  return hand_over();
+}
 
 }  // namespace clearway::cli

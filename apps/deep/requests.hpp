@@ -46,7 +46,8 @@ struct SparseLayerFlags {
                      .minimum = 0,
                      .off = "0"});
     field("expert-dropout", self.expert_dropout,
-          OptionInfo{.help = "chance that a response is dropped while training", .minimum = 0, .maximum = 0.99, .off = "0"});
+          OptionInfo{
+              .help = "chance that a response is dropped while training", .minimum = 0, .maximum = 0.99, .off = "0"});
     field("jitter", self.jitter,
           OptionInfo{.help = "while training the router sees its input times uniform [1 - jitter, 1 + jitter]",
                      .minimum = 0,
@@ -61,7 +62,8 @@ enum class TaskKind { language, classify };
 inline std::span<const EnumName<TaskKind>> enum_names(TaskKind) {
   static constexpr std::array<EnumName<TaskKind>, 2> names{{
       {TaskKind::language, "language", "predict the next token of a text"},
-      {TaskKind::classify, "classify", "predict the label of a text, beginning from a trained run (--from) or from nothing"},
+      {TaskKind::classify, "classify",
+       "predict the label of a text, beginning from a trained run (--from) or from nothing"},
   }};
   return names;
 }
@@ -98,7 +100,8 @@ struct RunPlace {
     field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
     field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
     field("resume", self.resume, OptionInfo{.help = "go on with the run in --out where it stopped"});
-    field("from", self.from, OptionInfo{.help = "begin with the weights of the best step of this run", .metavar = "DIR"});
+    field("from", self.from,
+          OptionInfo{.help = "begin with the weights of the best step of this run", .metavar = "DIR"});
     field("tensorboard", self.tensorboard, OptionInfo{.help = "also write the metrics as a TensorBoard event file"});
     field("device", self.device, OptionInfo{.help = "cpu, cuda or cuda:N", .metavar = "DEVICE"});
     field("processes", self.processes,
@@ -124,7 +127,8 @@ struct TrainRequest {
   static void visit(Self& self, Visitor&& field) {
     field("sampling", self.sampling, OptionInfo{.help = "how training text is cut into batches"});
     field("evaluation-batches", self.evaluation_batches,
-          OptionInfo{.help = "most batches of an evaluation while training; 0: the whole text", .minimum = 0, .off = "0"});
+          OptionInfo{
+              .help = "most batches of an evaluation while training; 0: the whole text", .minimum = 0, .off = "0"});
   }
 };
 
@@ -138,12 +142,13 @@ struct EvaluateRequest {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("data", self.data, OptionInfo{.help = "text, or labelled texts, to measure; default: the run's test data",
-                                        .metavar = "PATH"});
+    field("data", self.data,
+          OptionInfo{.help = "text, or labelled texts, to measure; default: the run's test data", .metavar = "PATH"});
     field("checkpoint", self.which, OptionInfo{.help = "best or last", .metavar = "WORD"});
-    field("stride", self.stride,
-          OptionInfo{.help = "tokens between windows; below the context every token sees more before it; 0: the context",
-                     .minimum = 0});
+    field(
+        "stride", self.stride,
+        OptionInfo{.help = "tokens between windows; below the context every token sees more before it; 0: the context",
+                   .minimum = 0});
     field("by-competition", self.by_competition,
           OptionInfo{.help = "let the experts' responses decide instead of the router (all experts are evaluated)"});
     field("device", self.device, OptionInfo{.help = "cpu, cuda or cuda:N", .metavar = "DEVICE"});
@@ -198,8 +203,8 @@ struct CollapseRequest {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("routers", self.routers, OptionInfo{.help = "routers to compare; the first is what the others are compared with",
-                                              .metavar = "WORD"});
+    field("routers", self.routers,
+          OptionInfo{.help = "routers to compare; the first is what the others are compared with", .metavar = "WORD"});
     field("seeds", self.seeds, OptionInfo{.help = "runs per router, with equal seeds for all", .minimum = 1});
     field("budget", self.budget, OptionInfo{.help = "what is equal between routers"});
   }

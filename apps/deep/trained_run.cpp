@@ -65,8 +65,7 @@ TrainedRun open_trained_run(const std::string& path, const std::string& which, c
   if (!out.config.is_object() || out.config.value("command", std::string()) != "train")
     user_error("{}: is no run of clearway train", path);
   options_from_config(out.config, out.request, path + "/config.json");
-  out.tokenizer =
-      train::tokenizer_from_json(out.folder.read_json("vocabulary.json"), path + "/vocabulary.json");
+  out.tokenizer = train::tokenizer_from_json(out.folder.read_json("vocabulary.json"), path + "/vocabulary.json");
   const train::CheckpointFolder checkpoints(out.folder);
   if (!checkpoints.has(which))
     user_error("{}: has no checkpoint '{}' yet; train it until the first evaluation", path, which);

@@ -30,7 +30,8 @@ ClassificationBatch rows_of(const ClassificationBatch& batch, const BatchPart& p
 
 }  // namespace
 
-TextClassifier::TextClassifier(std::shared_ptr<deep::LanguageModel> body, std::int64_t labels) : body_(std::move(body)) {
+TextClassifier::TextClassifier(std::shared_ptr<deep::LanguageModel> body, std::int64_t labels)
+    : body_(std::move(body)) {
   const auto width = body_->options().width;
   const double bound = 1 / std::sqrt(static_cast<double>(width));
   const auto uniform = [&](at::IntArrayRef shape) { return at::empty(shape, at::kFloat).uniform_(-bound, bound); };
@@ -57,8 +58,8 @@ TextClassifier::Result TextClassifier::forward(const ClassificationBatch& batch,
   return {scores, result.auxiliary_loss, std::move(result.layers)};
 }
 
-ClassificationScore score_texts(TextClassifier& model, const EncodedTexts& texts, std::int64_t labels, std::int64_t rows,
-                                const torch::Device& device) {
+ClassificationScore score_texts(TextClassifier& model, const EncodedTexts& texts, std::int64_t labels,
+                                std::int64_t rows, const torch::Device& device) {
   const torch::NoGradGuard off;
   ClassificationScore out;
   std::vector<double> right(static_cast<std::size_t>(labels)), there = right, predicted = right;
@@ -80,7 +81,8 @@ ClassificationScore score_texts(TextClassifier& model, const EncodedTexts& texts
   }
   for (std::size_t k = 0; k < right.size(); ++k) {
     out.accuracy += right[k];
-    if (there[k] + predicted[k] > 0) out.macro_f1 += 2 * right[k] / (there[k] + predicted[k]) / static_cast<double>(labels);
+    if (there[k] + predicted[k] > 0)
+      out.macro_f1 += 2 * right[k] / (there[k] + predicted[k]) / static_cast<double>(labels);
   }
   const double count = static_cast<double>(std::max<std::int64_t>(1, out.texts));
   out.accuracy /= count;
@@ -101,8 +103,7 @@ ClassificationTask::ClassificationTask(std::shared_ptr<TextClassifier> model, co
 
 PartLoss ClassificationTask::part_loss(const BatchPart& part) {
   const ClassificationBatch whole = training_batch(train_, batch_, seed_, part.step);
-  if (whole.rows < part.parts)
-    user_error("a batch of {} texts cannot be cut into {} parts", whole.rows, part.parts);
+  if (whole.rows < part.parts) user_error("a batch of {} texts cannot be cut into {} parts", whole.rows, part.parts);
   const ClassificationBatch batch = rows_of(whole, part);
   const TextClassifier::Result result = model_->forward(batch, part.step, device_);
   torch::Tensor loss = at::cross_entropy_loss(result.scores, from(batch.labels, {batch.rows}, device_));

@@ -38,8 +38,8 @@ struct ClassificationScore {
   std::int64_t texts = 0;
 };
 /// Evaluation mode is the caller's affair.
-ClassificationScore score_texts(TextClassifier& model, const EncodedTexts& texts, std::int64_t labels, std::int64_t rows,
-                                const torch::Device& device);
+ClassificationScore score_texts(TextClassifier& model, const EncodedTexts& texts, std::int64_t labels,
+                                std::int64_t rows, const torch::Device& device);
 
 class ClassificationTask : public TrainingTask {
  public:

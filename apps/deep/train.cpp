@@ -1,0 +1,319 @@
+// clearway train: data, model, loop, report.
+#include <sys/resource.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "../interruptible.hpp"
+#include "build_information.hpp"
+#include "clearway/base/progress.hpp"
+#include "clearway/base/text.hpp"
+#include "clearway/train/classification_task.hpp"
+#include "clearway/train/language_task.hpp"
+#include "clearway/train/loop.hpp"
+#include "clearway/train/routing_diagnostics.hpp"
+#include "programs.hpp"
+#include "trained_run.hpp"
+
+namespace clearway::cli {
+namespace {
+
+/// Largest memory that this process had, in MiB.
+double peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+/// Every struct of a request that config.json holds.
+template <class Do>
+void for_all_options(TrainRequest& request, Do&& apply) {
+  apply(request.corpus);
+  apply(request.texts);
+  apply(request.tokenizer);
+  apply(request);
+  apply(request.model);
+  apply(request.loop);
+  apply(request.rate);
+}
+
+/// Options of the run that is resumed, but for those given now.
+void take_over_options(TrainRequest& request, const RunFolder& folder, const OptionList& options) {
+  const Json before = folder.read_json("config.json");
+  if (before.value("command", std::string()) != "train") user_error("{}: is no run of clearway train", folder.path());
+  static constexpr std::array<std::string_view, 5> kMayChange{"steps", "evaluate-every", "log-every", "patience",
+                                                              "evaluation-batches"};
+  for_all_options(request, [&](auto& part) {
+    Json config = before;
+    using Part = std::remove_reference_t<decltype(part)>;
+    Part::visit(part, [&](std::string_view name, const auto&, const OptionInfo&) {
+      if (!options.given(name)) return;
+      if (std::find(kMayChange.begin(), kMayChange.end(), name) == kMayChange.end())
+        user_error("--{} cannot change when a run is resumed: it would be another run; options that may are {}", name,
+                   fmt::join(kMayChange, ", "));
+      config.erase(snake_case(name));
+    });
+    options_from_config(config, part, folder.path() + "/config.json");
+  });
+}
+
+Json layer_json(const std::vector<train::LayerDiagnostics>& layers) {
+  Json out = Json::array();
+  for (const auto& layer : layers)
+    out.push_back({{"load", layer.load},
+                   {"load_entropy", layer.load_entropy},
+                   {"largest_share", layer.largest_share},
+                   {"dead_experts", layer.dead_experts},
+                   {"router_entropy", layer.router_entropy},
+                   {"margin", layer.margin},
+                   {"information", layer.information},
+                   {"response_similarity", layer.response_similarity},
+                   {"similarity", layer.similarity},
+                   {"agreement", layer.agreement},
+                   {"overlap", layer.overlap},
+                   {"affinity_contrast", layer.affinity_contrast}});
+  return out;
+}
+
+class Training {
+ public:
+  Training(TrainRequest& request, Context& context) : request_(request), context_(context) {}
+
+  ExitCode run() {
+    RunPlace& place = request_.place;
+    const bool main_process = true;
+    if (place.resume) {
+      if (place.out.empty()) user_error("--resume needs --out, the folder of the run");
+      folder_.emplace(RunFolder::open(place.out));
+      take_over_options(request_, *folder_, context_.options);
+      context_.common.seed = folder_->read_json("config.json").value("seed", context_.common.seed);
+    }
+    if (request_.corpus.train.empty() && request_.texts.train.empty())
+      user_error("--data is missing: the text to train on");
+    prepare_torch(context_.common.threads);
+    torch::manual_seed(static_cast<std::uint64_t>(context_.common.seed));
+    device_ = device_of(place.device);
+    if (!place.resume) apply_size(request_.model, context_.options);
+    request_.model.task == TaskKind::language ? prepare_language() : prepare_classification();
+    if (!place.out.empty() && !place.resume && main_process) {
+      folder_.emplace(RunFolder::create(place.out, place.force));
+      write_config();
+    }
+    train::LoopCallbacks callbacks;
+    callbacks.stop = stop_after_interrupt(context_.console);
+    callbacks.progress = quiet_progress(context_.console);
+    const train::LoopResult result = train::run_training(
+        *task_, request_.loop, request_.rate, folder_ ? &*folder_ : nullptr, place.resume, callbacks, nullptr,
+        folder_ && place.tensorboard ? folder_->file("events.out.tfevents.clearway") : "");
+    callbacks.progress = nullptr;
+    return report(result);
+  }
+
+ private:
+  void prepare_language() {
+    const train::TokenizerKind kind = request_.tokenizer.kind;
+    const train::CorpusText text = train::read_corpus(request_.corpus, kind);
+    tokenizer_ = train::make_tokenizer(request_.tokenizer, text.train.text, text.train.source);
+    train_text_ = train::encode_text(text.train, *tokenizer_);
+    valid_text_ = train::encode_text(text.valid, *tokenizer_);
+    test_text_ = train::encode_text(text.test, *tokenizer_);
+    make_model();
+    model_->to(device_);
+    train::LanguageTaskOptions options;
+    options.batch = request_.loop.batch;
+    options.sampling = request_.sampling;
+    options.seed = static_cast<std::uint64_t>(context_.common.seed);
+    options.evaluation_batches = request_.evaluation_batches;
+    task_ = std::make_unique<train::LanguageTask>(model_, train_text_, valid_text_, options, measured_in_bits(kind),
+                                                  device_);
+  }
+
+  void prepare_classification() {
+    const train::ClassificationData data = train::read_classification(request_.texts);
+    labels_ = data.labels;
+    if (!request_.place.from.empty()) {
+      const RunFolder before = RunFolder::open(request_.place.from);
+      tokenizer_ =
+          train::tokenizer_from_json(before.read_json("vocabulary.json"), request_.place.from + "/vocabulary.json");
+    } else {
+      std::string all;
+      for (const std::string& text : data.train.texts) all += text + "\n";
+      tokenizer_ = train::make_tokenizer(request_.tokenizer, all, data.train.source);
+    }
+    make_model();
+    const std::int64_t longest = std::min(request_.texts.longest, request_.model.model.context);
+    train_texts_ = train::encode_texts(data.train, *tokenizer_, longest, request_.texts.keep);
+    valid_texts_ = train::encode_texts(data.valid, *tokenizer_, longest, request_.texts.keep);
+    test_texts_ = train::encode_texts(data.test, *tokenizer_, longest, request_.texts.keep);
+    classifier_ = std::make_shared<train::TextClassifier>(model_, static_cast<std::int64_t>(labels_.size()));
+    classifier_->to(device_);
+    task_ = std::make_unique<train::ClassificationTask>(classifier_, train_texts_, valid_texts_,
+                                                        static_cast<std::int64_t>(labels_.size()), request_.loop.batch,
+                                                        static_cast<std::uint64_t>(context_.common.seed), device_);
+  }
+
+  /// A new model, or with --from one with the weights and the shape of another run.
+  void make_model() {
+    const std::string& from = request_.place.from;
+    if (!from.empty() && !request_.place.resume) {
+      TrainedRun before = open_trained_run(from, "best", torch::Device(torch::kCPU));
+      const TaskKind task = request_.model.task;
+      request_.model = before.request;
+      request_.model.task = task;
+      model_ = std::make_shared<deep::LanguageModel>(request_.model.model, mixture_options(request_.model),
+                                                     tokenizer_->size(), request_.loop.steps);
+      train::NamedTensors weights = train::module_tensors(*before.model);
+      train::NamedTensors own = train::module_tensors(*model_);
+      // Tables of schedules belong to a training, not to the weights.
+      for (auto& [name, tensor] : own) {
+        const auto found = weights.find(name);
+        if (found != weights.end() && found->second.sizes() == tensor.sizes()) tensor.copy_(found->second);
+      }
+      return;
+    }
+    model_ = std::make_shared<deep::LanguageModel>(request_.model.model, mixture_options(request_.model),
+                                                   tokenizer_->size(), request_.loop.steps);
+  }
+
+  void write_config() {
+    Json config = {{"clearway", std::string(kVersion)}, {"command", "train"}};
+    config.update(context_.options.json());
+    for (const char* key : {"json", "quiet", "color", "config", "out", "force", "resume", "threads"}) config.erase(key);
+    folder_->write_json("vocabulary.json", tokenizer_->to_json());
+    if (!labels_.empty()) config["labels"] = labels_;
+    folder_->write_json("config.json", config);
+  }
+
+  ExitCode report(const train::LoopResult& result) {
+    Json summary = {{"task", std::string(enum_name(request_.model.task))},
+                    {"router", std::string(enum_name(request_.model.router.router))},
+                    {"parameters", model_->parameter_count()},
+                    {"vocabulary", tokenizer_->size()},
+                    {"steps", result.steps},
+                    {"stopped", std::string(train::to_text(result.reason))},
+                    {"loss", json_number_or_null(result.last_loss)},
+                    {"best_step", result.best_step},
+                    {"best", result.best_metric ? json_number_or_null(*result.best_metric) : Json()},
+                    {"metric", task_->metric()},
+                    {"seconds", result.seconds},
+                    {"tokens_per_second",
+                     result.training_seconds > 0 ? static_cast<double>(result.scored) / result.training_seconds : 0.0}};
+    if (result.reason != train::StopReason::interrupted && result.reason != train::StopReason::diverged)
+      measure(summary);
+    summary["peak_memory_mib"] = peak_memory();
+    const std::string text = summary_text(summary, result);
+    if (folder_) {
+      folder_->write_json("summary.json", summary);
+      folder_->write("summary.txt", text);
+    }
+    context_.console.print(context_.common.json ? json_text(summary) : context_.common.quiet ? "" : text);
+    switch (result.reason) {
+      case train::StopReason::interrupted:
+        return ExitCode::interrupted;
+      case train::StopReason::diverged:
+        context_.console.warn("the loss is not finite any more; try a smaller --learning-rate or --clip 1");
+        return ExitCode::not_converged;
+      default:
+        return ExitCode::success;
+    }
+  }
+
+  /// The final measure, on the best weights where a run folder kept them.
+  void measure(Json& summary) {
+    const torch::NoGradGuard off;
+    task_->model().eval();
+    if (folder_) {
+      const train::CheckpointFolder checkpoints(*folder_);
+      if (checkpoints.has("best"))
+        train::load_into(task_->model(), checkpoints.load_model("best"), checkpoints.file("best", "model.safetensors"));
+    }
+    if (classifier_) {
+      if (test_texts_.texts.empty()) return;
+      const auto score = train::score_texts(*classifier_, test_texts_, static_cast<std::int64_t>(labels_.size()),
+                                            request_.loop.batch, device_);
+      summary["test"] = {{"texts", score.texts},
+                         {"accuracy", score.accuracy},
+                         {"log_loss", score.log_loss},
+                         {"macro_f1", score.macro_f1}};
+      return;
+    }
+    if (test_text_.tokens.size() >= 2) {
+      const auto score = train::score_text(*model_, test_text_.tokens, 32, model_->options().context);
+      summary["test"] = {{"tokens", score.scored},
+                         {"loss", score.nats_per_token()},
+                         {"bits_per_token", score.bits_per_token()},
+                         {"bits_per_byte", score.bits_per_byte(test_text_)},
+                         {"perplexity", json_number_or_null(score.perplexity())},
+                         {"word_perplexity", json_number_or_null(score.word_perplexity(test_text_))}};
+    }
+    const train::EncodedText& probe = valid_text_.tokens.size() >= 2 ? valid_text_ : train_text_;
+    const auto length = model_->options().context;
+    const std::int64_t batches = train::evaluation_batches(probe.tokens.size(), 16, length, length);
+    if (batches > 0 && !model_->mixtures().empty()) {
+      const auto batch = train::evaluation_batch(probe.tokens, 16, length, length, 0);
+      const torch::Tensor tokens =
+          at::from_blob(const_cast<std::int64_t*>(batch.tokens.data()), {batch.rows, batch.length}, at::kLong)
+              .clone()
+              .to(device_);
+      summary["layers"] = layer_json(train::diagnose_routing(*model_, tokens));
+    }
+  }
+
+  std::string summary_text(const Json& summary, const train::LoopResult& result) const {
+    std::string out = fmt::format("{} parameters, {} symbols, router {}: {} steps in {}, {:.0f} {}/s, {:.0f} MiB\n",
+                                  summary["parameters"].get<std::int64_t>(), tokenizer_->size(),
+                                  enum_name(request_.model.router.router), result.steps,
+                                  duration_in_words(result.seconds), summary["tokens_per_second"].get<double>(),
+                                  classifier_ ? "texts" : "tokens", summary["peak_memory_mib"].get<double>());
+    out += fmt::format("stopped: {}\n", train::to_text(result.reason));
+    if (result.best_metric)
+      out += fmt::format("best {}: {:.4f} at step {}\n", task_->metric(), *result.best_metric, result.best_step);
+    if (summary.contains("test")) {
+      const Json& test = summary["test"];
+      if (classifier_)
+        out += fmt::format("test: accuracy {:.4f}, log loss {:.4f}, macro F1 {:.4f} on {} texts\n",
+                           test["accuracy"].get<double>(), test["log_loss"].get<double>(),
+                           test["macro_f1"].get<double>(), test["texts"].get<std::int64_t>());
+      else if (measured_in_bits(tokenizer_->kind()))
+        out += fmt::format("test: {:.4f} bits per character, {:.4f} bits per byte, on {} characters\n",
+                           test["bits_per_token"].get<double>(), test["bits_per_byte"].get<double>(),
+                           test["tokens"].get<std::int64_t>());
+      else
+        out += fmt::format("test: perplexity {:.2f} per token, {:.4f} bits per byte, on {} tokens\n",
+                           test["perplexity"].get<double>(), test["bits_per_byte"].get<double>(),
+                           test["tokens"].get<std::int64_t>());
+    }
+    if (!summary.contains("layers")) return out;
+    out += "\nlayer  load entropy  largest  dead  router entropy  margin  CKA    agrees with competition\n";
+    std::size_t i = 0;
+    for (const Json& layer : summary["layers"])
+      out += fmt::format("{:>5}  {:>12.3f}  {:>7.2f}  {:>4}  {:>14.3f}  {:>6.3f}  {:.3f}  {:.3f}\n", i++,
+                         layer["load_entropy"].get<double>(), layer["largest_share"].get<double>(),
+                         layer["dead_experts"].get<int>(), layer["router_entropy"].get<double>(),
+                         layer["margin"].get<double>(), layer["similarity"].get<double>(),
+                         layer["agreement"].get<double>());
+    return out;
+  }
+
+  TrainRequest& request_;
+  Context& context_;
+  std::optional<RunFolder> folder_;
+  torch::Device device_ = torch::Device(torch::kCPU);
+  std::unique_ptr<train::Tokenizer> tokenizer_;
+  train::EncodedText train_text_, valid_text_, test_text_;
+  train::EncodedTexts train_texts_, valid_texts_, test_texts_;
+  std::vector<std::string> labels_;
+  std::shared_ptr<deep::LanguageModel> model_;
+  std::shared_ptr<train::TextClassifier> classifier_;
+  std::unique_ptr<train::TrainingTask> task_;
+};
+
+}  // namespace
+
+ExitCode train(TrainRequest& request, Context& context) {
+  return Training(request, context).run();
+}
+
+}  // namespace clearway::cli

@@ -13,7 +13,7 @@
 #include "clearway/train/classification_task.hpp"
 #include "clearway/train/language_task.hpp"
 #include "clearway/train/loop.hpp"
-#include "clearway/train/routing_diagnostics.hpp"
+#include "measures.hpp"
 #include "programs.hpp"
 #include "trained_run.hpp"
 
@@ -57,24 +57,6 @@ void take_over_options(TrainRequest& request, const RunFolder& folder, const Opt
     });
     options_from_config(config, part, folder.path() + "/config.json");
   });
-}
-
-Json layer_json(const std::vector<train::LayerDiagnostics>& layers) {
-  Json out = Json::array();
-  for (const auto& layer : layers)
-    out.push_back({{"load", layer.load},
-                   {"load_entropy", layer.load_entropy},
-                   {"largest_share", layer.largest_share},
-                   {"dead_experts", layer.dead_experts},
-                   {"router_entropy", layer.router_entropy},
-                   {"margin", layer.margin},
-                   {"information", layer.information},
-                   {"response_similarity", layer.response_similarity},
-                   {"similarity", layer.similarity},
-                   {"agreement", layer.agreement},
-                   {"overlap", layer.overlap},
-                   {"affinity_contrast", layer.affinity_contrast}});
-  return out;
 }
 
 class Training {
@@ -241,24 +223,10 @@ class Training {
     }
     if (test_text_.tokens.size() >= 2) {
       const auto score = train::score_text(*model_, test_text_.tokens, 32, model_->options().context);
-      summary["test"] = {{"tokens", score.scored},
-                         {"loss", score.nats_per_token()},
-                         {"bits_per_token", score.bits_per_token()},
-                         {"bits_per_byte", score.bits_per_byte(test_text_)},
-                         {"perplexity", json_number_or_null(score.perplexity())},
-                         {"word_perplexity", json_number_or_null(score.word_perplexity(test_text_))}};
+      summary["test"] = score_json(score, test_text_);
     }
-    const train::EncodedText& probe = valid_text_.tokens.size() >= 2 ? valid_text_ : train_text_;
-    const auto length = model_->options().context;
-    const std::int64_t batches = train::evaluation_batches(probe.tokens.size(), 16, length, length);
-    if (batches > 0 && !model_->mixtures().empty()) {
-      const auto batch = train::evaluation_batch(probe.tokens, 16, length, length, 0);
-      const torch::Tensor tokens =
-          at::from_blob(const_cast<std::int64_t*>(batch.tokens.data()), {batch.rows, batch.length}, at::kLong)
-              .clone()
-              .to(device_);
-      summary["layers"] = layer_json(train::diagnose_routing(*model_, tokens));
-    }
+    summary["layers"] =
+        layers_json(diagnose_text(*model_, valid_text_.tokens.size() >= 2 ? valid_text_ : train_text_, device_));
   }
 
   std::string summary_text(const Json& summary, const train::LoopResult& result) const {
@@ -276,25 +244,10 @@ class Training {
         out += fmt::format("test: accuracy {:.4f}, log loss {:.4f}, macro F1 {:.4f} on {} texts\n",
                            test["accuracy"].get<double>(), test["log_loss"].get<double>(),
                            test["macro_f1"].get<double>(), test["texts"].get<std::int64_t>());
-      else if (measured_in_bits(tokenizer_->kind()))
-        out += fmt::format("test: {:.4f} bits per character, {:.4f} bits per byte, on {} characters\n",
-                           test["bits_per_token"].get<double>(), test["bits_per_byte"].get<double>(),
-                           test["tokens"].get<std::int64_t>());
       else
-        out += fmt::format("test: perplexity {:.2f} per token, {:.4f} bits per byte, on {} tokens\n",
-                           test["perplexity"].get<double>(), test["bits_per_byte"].get<double>(),
-                           test["tokens"].get<std::int64_t>());
+        out += "test: " + score_text_lines(test, measured_in_bits(tokenizer_->kind()));
     }
-    if (!summary.contains("layers")) return out;
-    out += "\nlayer  load entropy  largest  dead  router entropy  margin  CKA    agrees with competition\n";
-    std::size_t i = 0;
-    for (const Json& layer : summary["layers"])
-      out += fmt::format("{:>5}  {:>12.3f}  {:>7.2f}  {:>4}  {:>14.3f}  {:>6.3f}  {:.3f}  {:.3f}\n", i++,
-                         layer["load_entropy"].get<double>(), layer["largest_share"].get<double>(),
-                         layer["dead_experts"].get<int>(), layer["router_entropy"].get<double>(),
-                         layer["margin"].get<double>(), layer["similarity"].get<double>(),
-                         layer["agreement"].get<double>());
-    return out;
+    return summary.contains("layers") ? out + layers_table(summary["layers"]) : out;
   }
 
   TrainRequest& request_;

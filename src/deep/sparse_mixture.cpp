@@ -41,6 +41,16 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   if (request.training && options_.jitter > 0)
     seen.x = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);
   out.routing = router_->route(seen, *experts_);
+  if (by_response_ && !request.training) {
+    Routing& routing = out.routing;
+    routing.responses = experts_->respond_all(x);
+    routing.affinities = routing.responses.norm(2, 2);
+    const auto best = routing.affinities.topk(options_.router.top_k, 1);
+    routing.assignments = assignments_from_slots(std::get<1>(best), std::get<0>(best).softmax(1));
+    routing.soft.reset();
+    routing.pass_through = torch::Tensor();
+    routing.competed = true;
+  }
   Assignments& assignments = out.routing.assignments;
   if (options_.capacity > 0) {
     const double share = options_.capacity * static_cast<double>(options_.router.top_k * x.size(0)) /

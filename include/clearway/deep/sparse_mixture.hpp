@@ -44,6 +44,10 @@ class SparseMixture : public torch::nn::Module {
   /// x T x d. Throws std::invalid_argument for another width.
   SparseMixtureResult forward(const RoutingRequest& request);
 
+  /// Outside of training: whether the norms of all experts' responses decide instead of the router (top-k of the norms,
+  /// weighted by their softmax): what competition would do.
+  void decide_by_response(bool yes) { by_response_ = yes; }
+
   const SparseMixtureOptions& options() const { return options_; }
   Router& router() { return *router_; }
   ExpertBank& experts() { return *experts_; }
@@ -52,6 +56,7 @@ class SparseMixture : public torch::nn::Module {
   SparseMixtureOptions options_;
   std::shared_ptr<Router> router_;
   std::shared_ptr<ExpertBank> experts_;
+  bool by_response_ = false;
   std::shared_ptr<ExpertBank> shared_;  ///< null without shared experts
 };
 

@@ -1,0 +1,28 @@
+// Text from a language model, token by token.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "clearway/base/random.hpp"
+#include "clearway/deep/transformer.hpp"
+#include "clearway/train/tokenizer.hpp"
+
+namespace clearway::train {
+
+struct SamplingOptions {
+  double temperature = 1;      ///< scores are divided by it; 0: always the likeliest
+  std::int64_t likeliest = 0;  ///< draw among so many only; 0: all
+  double nucleus = 1;          ///< draw among the likeliest that together have this probability (Holtzman et al. 2020)
+};
+
+/// Draws a token. scores: V. Ties go to the smaller number.
+std::int32_t draw_token(const torch::Tensor& scores, const SamplingOptions& options, RandomStream& random);
+
+/// Continues a text by `count` tokens and returns them; the model sees the last `context` tokens. `each` is told every
+/// token as it comes, and ends the text by returning false. Throws std::invalid_argument for an empty beginning.
+TokenIds continue_text(deep::LanguageModel& model, TokenIds beginning, std::int64_t count,
+                       const SamplingOptions& options, RandomStream& random,
+                       const std::function<bool(std::int32_t)>& each = {});
+
+}  // namespace clearway::train

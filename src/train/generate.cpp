@@ -1,0 +1,55 @@
+#include "clearway/train/generate.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "clearway/base/errors.hpp"
+
+namespace clearway::train {
+
+std::int32_t draw_token(const torch::Tensor& scores, const SamplingOptions& options, RandomStream& random) {
+  const torch::Tensor flat = scores.reshape({-1}).to(at::kCPU, at::kDouble).contiguous();
+  const double* score = flat.data_ptr<double>();
+  std::vector<std::int32_t> order(static_cast<std::size_t>(flat.numel()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return score[a] > score[b]; });
+  if (options.temperature == 0) return order.front();
+  if (options.likeliest > 0 && static_cast<std::size_t>(options.likeliest) < order.size())
+    order.resize(static_cast<std::size_t>(options.likeliest));
+  std::vector<double> weight;
+  double total = 0;
+  for (const std::int32_t id : order) {
+    weight.push_back(std::exp((score[id] - score[order.front()]) / options.temperature));
+    total += weight.back();
+  }
+  double kept = 0;
+  std::size_t count = 0;
+  while (count < weight.size() && (count == 0 || kept < options.nucleus * total)) kept += weight[count++];
+  return order[random.categorical(weight.data(), count)];
+}
+
+TokenIds continue_text(deep::LanguageModel& model, TokenIds beginning, std::int64_t count,
+                       const SamplingOptions& options, RandomStream& random,
+                       const std::function<bool(std::int32_t)>& each) {
+  if (beginning.empty()) user_error("a text to continue must have at least one token");
+  const torch::NoGradGuard off;
+  const torch::Device device = model.parameters().front().device();
+  const auto context = static_cast<std::size_t>(model.options().context);
+  TokenIds out;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::size_t seen = std::min(context, beginning.size());
+    const std::vector<std::int64_t> window(beginning.end() - static_cast<std::ptrdiff_t>(seen), beginning.end());
+    const torch::Tensor tokens =
+        at::from_blob(const_cast<std::int64_t*>(window.data()), {1, static_cast<std::int64_t>(seen)}, at::kLong)
+            .clone()
+            .to(device);
+    const torch::Tensor features = model.forward(tokens).features;
+    const std::int32_t next = draw_token(model.logits(features.select(1, features.size(1) - 1)), options, random);
+    out.push_back(next);
+    beginning.push_back(next);
+    if (each && !each(next)) break;
+  }
+  return out;
+}
+
+}  // namespace clearway::train

@@ -75,7 +75,9 @@ TrainedRun open_trained_run(const std::string& path, const std::string& which, c
   options_from_config(out.config, loop, path + "/config.json");
   out.model = std::make_shared<deep::LanguageModel>(out.request.model, mixture_options(out.request),
                                                     out.tokenizer->size(), loop.steps);
-  train::load_into(*out.model, checkpoints.load_model(which), checkpoints.file(which, "model.safetensors"));
+  // A classifier's weights have a head and other names: whoever opens it loads them.
+  if (out.request.task == TaskKind::language)
+    train::load_into(*out.model, checkpoints.load_model(which), checkpoints.file(which, "model.safetensors"));
   out.model->to(device);
   out.model->eval();
   return out;

@@ -42,7 +42,7 @@ struct ClassificationOptions {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("train-data", self.train, OptionInfo{.help = "labelled texts to train on", .metavar = "PATH"});
+    field("data", self.train, OptionInfo{.help = "labelled texts to train on", .metavar = "PATH"});
     field("valid-data", self.valid, OptionInfo{.help = "labelled texts that select the best step", .metavar = "PATH"});
     field("test-data", self.test, OptionInfo{.help = "labelled texts for the final measure", .metavar = "PATH"});
     field("data-format", self.format, OptionInfo{.help = "how labelled texts are stored"});

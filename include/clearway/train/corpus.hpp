@@ -21,10 +21,10 @@ struct CorpusOptions {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("train-text", self.train,
+    field("data", self.train,
           OptionInfo{.help = "text file to train on; without the other two it is split by shares", .metavar = "FILE"});
-    field("valid-text", self.valid, OptionInfo{.help = "text file that selects the best step", .metavar = "FILE"});
-    field("test-text", self.test, OptionInfo{.help = "text file for the final measure", .metavar = "FILE"});
+    field("valid-data", self.valid, OptionInfo{.help = "text file that selects the best step", .metavar = "FILE"});
+    field("test-data", self.test, OptionInfo{.help = "text file for the final measure", .metavar = "FILE"});
     field("valid-share", self.valid_share,
           OptionInfo{.help = "share of a single file, behind the training text, that selects the best step",
                      .minimum = 0,

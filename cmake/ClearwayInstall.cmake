@@ -20,10 +20,23 @@ set(clearway_io_requires "clearway-base, nlohmann_json")
 set(clearway_io_libs "-lcsv")
 set(clearway_io_description "csv, json and run folders")
 
+set(clearway_deep_requires "clearway-core")
+set(clearway_deep_libs "-ltorch -ltorch_cpu -lc10")
+list(JOIN TORCH_INCLUDE_DIRS " -I" torch_includes)
+set(clearway_deep_cflags "-I${torch_includes}")
+set(clearway_deep_description "layers on LibTorch: sparse mixtures, routers, transformers")
+set(clearway_train_requires "clearway-deep, clearway-io")
+set(clearway_train_description "training: data, loop, checkpoints, measures")
+
+set(clearway_floors base core stat io)
+if(CLEARWAY_DEEP)
+  list(APPEND clearway_floors deep train)
+endif()
+
 # Relative, so that an installed tree may be moved.
 file(RELATIVE_PATH pc_up ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 
-foreach(floor base core stat io)
+foreach(floor IN LISTS clearway_floors)
   install(TARGETS clearway_${floor} EXPORT clearway-${floor}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT dev

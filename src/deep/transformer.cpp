@@ -59,7 +59,7 @@ class LanguageModel::Block : public torch::nn::Module {
 
   /// x: B x T x C; memory: B x M x C or undefined. The sparse layer's account goes to `account`.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& memory, const torch::Tensor& ids,
-                        std::int64_t step, std::vector<SparseMixtureResult>& account) {
+                        const torch::Tensor& kept, std::int64_t step, std::vector<SparseMixtureResult>& account) {
     switch (options_.norm) {
       case NormPlace::before: {
         const torch::Tensor y = x + drop(attend(first_(x), memory.defined() ? first_(memory) : memory));
@@ -198,10 +198,10 @@ LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int
     torch::Tensor seen;
     if (memory != nullptr && options_.memory > 0) {
       if (memory->size() == blocks_.size()) seen = (*memory)[i];
-      const torch::Tensor kept = seen.defined() ? at::cat({seen, x.detach()}, 1) : x.detach();
+      const torch::Tensor stream = seen.defined() ? at::cat({seen, x.detach()}, 1) : x.detach();
       if (memory->size() != blocks_.size()) memory->resize(blocks_.size());
-      (*memory)[i] = kept.narrow(1, std::max<std::int64_t>(0, kept.size(1) - options_.memory),
-                                 std::min(kept.size(1), options_.memory));
+      (*memory)[i] = stream.narrow(1, std::max<std::int64_t>(0, stream.size(1) - options_.memory),
+                                   std::min(stream.size(1), options_.memory));
     }
     x = blocks_[i]->forward(x, seen, ids, kept, step, out.layers);
   }

@@ -159,7 +159,7 @@ LabelledTexts with_numbers(NamedTexts set, const std::vector<std::string>& label
 
 ClassificationData read_classification(const ClassificationOptions& options) {
   check_options(options);
-  if (options.train.empty()) user_error("--train-data is missing: labelled texts to train on");
+  if (options.train.empty()) user_error("--data is missing: labelled texts to train on");
   NamedTexts train = read_set(options.train, options);
   ClassificationData data;
   data.labels = sorted_labels(train.labels);

@@ -36,7 +36,7 @@ std::size_t cut_from(std::string_view text, std::size_t at, TokenizerKind kind) 
 
 CorpusText read_corpus(const CorpusOptions& options, TokenizerKind kind) {
   check_options(options);
-  if (options.train.empty()) user_error("--train-text is missing: a text file to train on");
+  if (options.train.empty()) user_error("--data is missing: a text file to train on");
   CorpusText corpus{read_part(options.train), read_part(options.valid), read_part(options.test)};
   if (options.valid.empty() && options.test.empty()) {
     const double rest = 1 - options.valid_share - options.test_share;

@@ -101,8 +101,8 @@ class Run {
         values.emplace_back("train/auxiliary", account.auxiliary);
         values.emplace_back("train/learning_rate", account.rate);
         values.emplace_back("train/gradient_norm", account.gradient_norm);
-        values["train/tokens_per_second"] =
-            static_cast<double>(out.scored - logged_scored) * processes() / std::max(1e-9, time - logged_at);
+        values.emplace_back("train/tokens_per_second", static_cast<double>(out.scored - logged_scored) * processes() /
+                                                           std::max(1e-9, time - logged_at));
         append(values, task_.diagnose());
         logged_at = now();
         logged_scored = out.scored;

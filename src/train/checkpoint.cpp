@@ -169,7 +169,11 @@ void set_torch_generator_state(std::string_view bytes) {
   if (static_cast<std::size_t>(state.numel()) != bytes.size())
     user_error("the state of torch's generator must have {} bytes, not {}", state.numel(), bytes.size());
   std::memcpy(state.data_ptr(), bytes.data(), bytes.size());
-  generator.set_state(state);
+  try {
+    generator.set_state(state);
+  } catch (const c10::Error& error) {
+    user_error("the state of torch's generator is damaged: {}", error.what_without_backtrace());
+  }
 }
 
 }  // namespace clearway::train

@@ -39,13 +39,12 @@ EncodedTexts encode_texts(const LabelledTexts& set, const Tokenizer& tokenizer, 
   if (longest < 1) user_error("longest must be at least 1, not {}", longest);
   EncodedTexts encoded;
   encoded.labels = set.labels;
-  for (std::size_t i = 0; i < set.texts.size(); ++i) {
-    TokenIds ids = tokenizer.encode(set.texts[i], fmt::format("{}: text {}", set.source, i + 1));
+  encoded.texts = tokenizer.encode_all(set.texts, set.source);
+  for (TokenIds& ids : encoded.texts) {
     const auto excess = static_cast<std::int64_t>(ids.size()) - longest;
     if (excess > 0 && keep == Truncation::head) ids.resize(static_cast<std::size_t>(longest));
     if (excess > 0 && keep == Truncation::tail) ids.erase(ids.begin(), ids.begin() + excess);
     if (ids.empty()) ids.push_back(0);
-    encoded.texts.push_back(std::move(ids));
   }
   return encoded;
 }

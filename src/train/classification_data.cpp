@@ -29,7 +29,8 @@ struct NamedTexts {
 };
 
 NamedTexts read_lines(const std::string& path) {
-  NamedTexts set{.source = path};
+  NamedTexts set;
+  set.source = path;
   const std::string bytes = read_file(path);
   check_utf8(bytes, path);
   std::size_t number = 0;
@@ -62,7 +63,8 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
 
 NamedTexts read_folders(const std::string& path) {
   if (!fs::is_directory(path)) user_error("{}: is not a folder with one folder per label", path);
-  NamedTexts set{.source = path};
+  NamedTexts set;
+  set.source = path;
   for (const auto& folder : sorted_entries(path)) {
     const std::string label = folder.filename().string();
     if (!fs::is_directory(folder) || label == "unsup") continue;  // IMDB's texts without label
@@ -94,7 +96,8 @@ NamedTexts read_table(const std::string& path, const ClassificationOptions& opti
   CsvOptions csv;
   csv.missing_values.clear();  // "NA" and "null" are words
   const Table table = read_csv(path, csv);
-  NamedTexts set{.source = path};
+  NamedTexts set;
+  set.source = path;
   const Column& text_column = table.column(options.text);
   const Column& label_column = table.column(options.label);
   set.texts = texts_of(table, text_column);

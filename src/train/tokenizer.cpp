@@ -116,6 +116,14 @@ std::unique_ptr<Tokenizer> character_tokenizer(const TokenizerOptions& options, 
 
 }  // namespace
 
+std::vector<TokenIds> Tokenizer::encode_all(std::span<const std::string> texts, const std::string& source) const {
+  std::vector<TokenIds> encoded;
+  encoded.reserve(texts.size());
+  for (const auto& text : texts)
+    encoded.push_back(encode(text, fmt::format("{}: text {}", source, encoded.size() + 1)));
+  return encoded;
+}
+
 SymbolTable::SymbolTable(std::vector<std::string> symbols) : symbols_(std::move(symbols)) {
   ids_.reserve(symbols_.size());
   for (std::size_t i = 0; i < symbols_.size(); ++i) ids_.emplace(symbols_[i], static_cast<std::int32_t>(i));
@@ -160,6 +168,10 @@ std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerOptions& options, std::
     user_error("--tokenizer sentencepiece needs the file of a model (--tokenizer-model)");
   if (options.kind != TokenizerKind::sentencepiece && !options.model.empty())
     user_error("--tokenizer-model is for --tokenizer sentencepiece, not {}", enum_name(options.kind));
+  const bool counts = options.kind == TokenizerKind::word || options.kind == TokenizerKind::character;
+  if (!counts && (options.minimum_count != 1 || options.largest_vocabulary != 0))
+    user_error("--minimum-count and --largest-vocabulary are for --tokenizer word and character, not {}",
+               enum_name(options.kind));
   switch (options.kind) {
     case TokenizerKind::byte:
       return std::make_unique<ByteTokenizer>();

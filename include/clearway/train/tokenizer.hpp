@@ -7,7 +7,9 @@
 //                  (the conventions of Penn Treebank and WikiText: `line.split() + ['<eos>']`)
 //   sentencepiece  pieces of a trained model (Kudo and Richardson 2018), a line's end is the model's </s>
 //
-// White space is ASCII's; text must be UTF-8 except for `byte`.
+// White space is ASCII's; text must be UTF-8 except for `byte`. SentencePiece works through its own programs (spm_encode and
+// its sisters), which must be on the PATH: libsentencepiece and libtorch carry different protocol buffers and crash in one
+// process (tried with Debian 12's).
 #pragma once
 
 #include <array>
@@ -68,6 +70,8 @@ class Tokenizer {
   /// Throws std::invalid_argument that begins with `source` and gives the line, for bytes that are no text or no symbol
   /// of text8. encode(a + b) is encode(a) + encode(b) for byte, text8 and character, and for the others where a ends a line.
   virtual TokenIds encode(std::string_view text, const std::string& source) const = 0;
+  /// encode() of every text, by one call of what does the work. `source` is followed by the number of the text.
+  virtual std::vector<TokenIds> encode_all(std::span<const std::string> texts, const std::string& source) const;
   /// decode(encode(text)) is the text when nothing in it is unknown; for words, white space becomes single spaces.
   /// Throws std::invalid_argument for an id outside of the vocabulary.
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
@@ -83,12 +87,12 @@ class Tokenizer {
 
 /// Makes a tokenizer; `text` is the training text, from which words and characters are counted. Throws
 /// std::invalid_argument for an empty vocabulary, text that is not UTF-8, a model that cannot be read, and for
-/// `sentencepiece` where Clearway was built without it.
+/// `sentencepiece` where its programs are missing.
 std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerOptions& options, std::string_view text,
                                           const std::string& source);
 /// The inverse of to_json(). Throws std::invalid_argument beginning with `source`.
 std::unique_ptr<Tokenizer> tokenizer_from_json(const Json& document, const std::string& source);
-/// Whether `sentencepiece` works in this build.
+/// Whether SentencePiece's programs are on the PATH.
 bool has_sentencepiece();
 
 }  // namespace clearway::train

@@ -5,11 +5,13 @@
 
 #include <cmath>
 
+#include "clearway/base/random.hpp"
 #include "clearway/train/checkpoint.hpp"
 #include "clearway/train/language_task.hpp"
 #include "io/temporary_folder.hpp"
 
 namespace clearway::train {
+using testing_io::TemporaryFolder;
 namespace {
 
 /// A text in which every letter is followed by one of two: what a model can learn is at most 1 bit per letter.
@@ -25,7 +27,7 @@ EncodedText two_ways(std::size_t count) {
   return out;
 }
 
-struct Setup {
+struct Rehearsal {
   EncodedText train = two_ways(4000), valid = two_ways(600);
   deep::TransformerOptions shape{.layers = 2, .width = 16, .heads = 2, .context = 16};
   deep::SparseMixtureOptions mixture;
@@ -34,7 +36,7 @@ struct Setup {
   LearningRateOptions rate{.peak = 5e-3, .warmup = 3};
   LoopResult result;
 
-  Setup() {
+  Rehearsal() {
     mixture.experts.experts = 4;
     mixture.router.top_k = 2;
   }
@@ -65,26 +67,26 @@ RunFolder new_run(const TemporaryFolder& place, const std::string& name) {
 TEST(Loop, ResumesToTheSameBits) {
   for (const bool streams : {false, true}) {
     const TemporaryFolder place;
-    Setup setup;
-    setup.shape.dropout = 0.1;  // the generator's state matters
+    Rehearsal rehearsal;
+    rehearsal.shape.dropout = 0.1;  // the generator's state matters
     if (streams) {
-      setup.data.sampling = Sampling::streams;
-      setup.shape.positions = deep::Positions::rotary;
-      setup.shape.memory = 16;
+      rehearsal.data.sampling = Sampling::streams;
+      rehearsal.shape.positions = deep::Positions::rotary;
+      rehearsal.shape.memory = 16;
     }
     const RunFolder whole = new_run(place, "whole"), parts = new_run(place, "parts");
-    const NamedTensors once = setup.run(&whole, false);
-    EXPECT_EQ(setup.result.reason, StopReason::finished);
+    const NamedTensors once = rehearsal.run(&whole, false);
+    EXPECT_EQ(rehearsal.result.reason, StopReason::finished);
     int asked = 0;
     LoopCallbacks stop_after_five;
     stop_after_five.stop = [&] { return ++asked == 5; };
-    setup.run(&parts, false, stop_after_five);
-    EXPECT_EQ(setup.result.reason, StopReason::interrupted);
-    EXPECT_EQ(setup.result.steps, 5);
+    rehearsal.run(&parts, false, stop_after_five);
+    EXPECT_EQ(rehearsal.result.reason, StopReason::interrupted);
+    EXPECT_EQ(rehearsal.result.steps, 5);
     torch::manual_seed(99);  // another process would not have our generator
-    const NamedTensors twice = setup.run(&parts, true);
-    EXPECT_EQ(setup.result.steps, 12);
-    EXPECT_EQ(setup.result.session_steps, 7);
+    const NamedTensors twice = rehearsal.run(&parts, true);
+    EXPECT_EQ(rehearsal.result.steps, 12);
+    EXPECT_EQ(rehearsal.result.session_steps, 7);
     expect_same_bits(once, twice);
     EXPECT_EQ(CheckpointFolder(whole).load_state("last").best_step,
               CheckpointFolder(parts).load_state("last").best_step);
@@ -93,48 +95,48 @@ TEST(Loop, ResumesToTheSameBits) {
 
 // Entropy of the source: 1 bit per letter. 150 steps bring a model of 16 units from 3 bits to within 0.25 of it.
 TEST(Loop, LearnsASource) {
-  Setup setup;
-  setup.loop.steps = 150;
-  setup.loop.evaluate_every = 150;
-  setup.run(nullptr, false);
-  EXPECT_EQ(setup.result.last_evaluation.at(1).first, "valid/bits");
-  EXPECT_LT(setup.result.last_evaluation.at(1).second, 1.25);
-  EXPECT_GT(setup.result.last_evaluation.at(1).second, 0.98);
+  Rehearsal rehearsal;
+  rehearsal.loop.steps = 150;
+  rehearsal.loop.evaluate_every = 150;
+  rehearsal.run(nullptr, false);
+  EXPECT_EQ(rehearsal.result.last_evaluation.at(1).first, "valid/bits");
+  EXPECT_LT(rehearsal.result.last_evaluation.at(1).second, 1.25);
+  EXPECT_GT(rehearsal.result.last_evaluation.at(1).second, 0.98);
 }
 
 // Parts have their own balance loss, which is not linear in the batch, so it is off here; float sums in another order.
 TEST(Loop, AccumulationEqualsOneBatch) {
-  Setup setup;
-  setup.mixture.router.balance = 0;
-  setup.loop.steps = 3;
-  const NamedTensors whole = setup.run(nullptr, false);
-  setup.loop.accumulate = 4;
-  const NamedTensors parts = setup.run(nullptr, false);
+  Rehearsal rehearsal;
+  rehearsal.mixture.router.balance = 0;
+  rehearsal.loop.steps = 3;
+  const NamedTensors whole = rehearsal.run(nullptr, false);
+  rehearsal.loop.accumulate = 4;
+  const NamedTensors parts = rehearsal.run(nullptr, false);
   for (const auto& [name, tensor] : whole)
     EXPECT_LT((tensor - parts.at(name)).abs().max().item<double>(), 2e-4) << name;
 }
 
 TEST(Loop, EndsWhenItDiverges) {
   const TemporaryFolder place;
-  Setup setup;
-  setup.rate.peak = 1e30;
-  setup.loop.clip = 0;
+  Rehearsal rehearsal;
+  rehearsal.rate.peak = 1e30;
+  rehearsal.loop.clip = 0;
   const RunFolder folder = new_run(place, "run");
-  setup.run(&folder, false);
-  EXPECT_EQ(setup.result.reason, StopReason::diverged);
-  EXPECT_LT(setup.result.steps, 12);
+  rehearsal.run(&folder, false);
+  EXPECT_EQ(rehearsal.result.reason, StopReason::diverged);
+  EXPECT_LT(rehearsal.result.steps, 12);
 }
 
 TEST(Loop, PatienceEndsARunThatGetsNoBetter) {
-  Setup setup;
-  setup.rate.peak = 1e-12;
-  setup.rate.warmup = 0;
-  setup.loop.steps = 60;
-  setup.loop.evaluate_every = 2;
-  setup.loop.patience = 3;
-  setup.run(nullptr, false);
-  EXPECT_EQ(setup.result.reason, StopReason::patience);
-  EXPECT_LT(setup.result.steps, 60);
+  Rehearsal rehearsal;
+  rehearsal.rate.peak = 1e-12;
+  rehearsal.rate.warmup = 0;
+  rehearsal.loop.steps = 60;
+  rehearsal.loop.evaluate_every = 2;
+  rehearsal.loop.patience = 3;
+  rehearsal.run(nullptr, false);
+  EXPECT_EQ(rehearsal.result.reason, StopReason::patience);
+  EXPECT_LT(rehearsal.result.steps, 60);
 }
 
 }  // namespace

@@ -72,8 +72,7 @@ struct TransformerOptions {
     field("norm", self.norm, OptionInfo{.help = "place of layer normalisation"});
     field("tied", self.tied, OptionInfo{.help = "output layer uses the embedding's weights"});
     field("dropout", self.dropout,
-          OptionInfo{
-              .help = "on attention, residual branches and hidden units", .minimum = 0, .maximum = 0.99, .off = "0"});
+          OptionInfo{.help = "on attention, residual branches and hidden units", .minimum = 0, .maximum = 0.99, .off = "0"});
   }
 };
 

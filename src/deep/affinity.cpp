@@ -27,11 +27,11 @@ void set_random_state(at::Generator generator, const torch::Tensor& state) {
 }
 
 struct ChunkedAffinities : torch::autograd::Function<ChunkedAffinities> {
-  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x, const torch::Tensor& w1,
-                               const torch::Tensor& w2, const torch::Tensor& b1, const torch::Tensor& b2,
-                               const torch::Tensor& w_gate, const torch::Tensor& b_gate, ExpertBank* experts,
+  /// `inputs`: x, then the parameters of the experts.
+  static torch::Tensor forward(AutogradContext* context, const variable_list& inputs, ExpertBank* experts,
                                std::int64_t kind, std::int64_t tokens) {
-    context->save_for_backward({x, w1, w2, b1, b2, w_gate, b_gate});
+    const torch::Tensor& x = inputs[0];
+    context->save_for_backward(inputs);
     context->saved_data["experts"] = reinterpret_cast<std::int64_t>(experts);
     context->saved_data["kind"] = kind;
     context->saved_data["tokens"] = tokens;
@@ -58,8 +58,8 @@ struct ChunkedAffinities : torch::autograd::Function<ChunkedAffinities> {
     }
     std::vector<std::size_t> wanted;  // positions in `saved` of what gets a gradient beside x
     for (std::size_t i = 1; i < saved.size(); ++i)
-      if (saved[i].defined() && saved[i].requires_grad()) wanted.push_back(i);
-    variable_list total(10);
+      if (saved[i].requires_grad()) wanted.push_back(i);
+    variable_list total(saved.size() + 3);  // of the inputs, and nothing for the last three arguments
     std::vector<torch::Tensor> of_x;
     const at::AutoGradMode with_grad(true);
     const auto chunks = x.detach().split(tokens), gradients = output[0].split(tokens);
@@ -104,8 +104,9 @@ torch::Tensor affinities(const torch::Tensor& responses, Affinity kind) {
 }
 
 torch::Tensor chunked_affinities(const torch::Tensor& x, ExpertBank& experts, Affinity kind, std::int64_t tokens) {
-  return ChunkedAffinities::apply(x, experts.w1, experts.w2, experts.b1, experts.b2, experts.w_gate, experts.b_gate,
-                                  &experts, static_cast<std::int64_t>(kind), std::max<std::int64_t>(1, tokens));
+  variable_list inputs{x};
+  for (const torch::Tensor& parameter : experts.parameters()) inputs.push_back(parameter);
+  return ChunkedAffinities::apply(inputs, &experts, static_cast<std::int64_t>(kind), std::max<std::int64_t>(1, tokens));
 }
 
 torch::Tensor standardised(const torch::Tensor& affinities) {

@@ -1,5 +1,8 @@
 #include "clearway/deep/router.hpp"
 
+#include <utility>
+#include <vector>
+
 #include "clearway/base/errors.hpp"
 #include "clearway/deep/routers/base.hpp"
 #include "clearway/deep/routers/competition.hpp"
@@ -17,6 +20,27 @@
 #include "clearway/deep/routers/top_k.hpp"
 
 namespace clearway::deep {
+namespace {
+
+/// Runs a conversion of the module and gives buffers of whole numbers their old contents back.
+template <class Convert>
+void keeping_whole_numbers(const torch::nn::Module& module, Convert&& convert) {
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> kept;
+  for (const torch::Tensor& buffer : module.buffers())
+    if (!buffer.is_floating_point()) kept.emplace_back(buffer, buffer.detach());
+  convert();
+  for (auto& [buffer, old] : kept) buffer.set_data(old.to(buffer.device()));
+}
+
+}  // namespace
+
+void Router::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  keeping_whole_numbers(*this, [&] { Module::to(device, dtype, non_blocking); });
+}
+
+void Router::to(torch::Dtype dtype, bool non_blocking) {
+  keeping_whole_numbers(*this, [&] { Module::to(dtype, non_blocking); });
+}
 
 std::int64_t experts_per_token(const RouterOptions& options, std::int64_t experts) {
   switch (options.router) {

@@ -20,10 +20,10 @@ namespace clearway::deep {
 /// What a router is told about one forward pass of its layer.
 struct RoutingRequest {
   torch::Tensor x;        ///< T x d, what the experts will see
-  torch::Tensor ids;      ///< T, int64 ids of the tokens; undefined when the layer has none (hash and stable need them)
+  torch::Tensor ids{};    ///< T, int64 ids of the tokens; undefined when the layer has none (hash and stable need them)
   bool training = false;  ///< explicit: never guessed from requires_grad
   std::int64_t step = 0;  ///< training step, from 0
-  torch::Tensor seen;     ///< T x d, what the router sees where that is not x (jitter); undefined: x
+  torch::Tensor seen{};   ///< T x d, what the router sees where that is not x (jitter); undefined: x
 
   const torch::Tensor& router_input() const { return seen.defined() ? seen : x; }
 };
@@ -56,6 +56,11 @@ class Router : public torch::nn::Module {
   virtual void after_step(const torch::Tensor& load, std::int64_t step) { (void)load, (void)step; }
   /// False when the routing of a token depends on later tokens: such a router must not be used in a language model.
   virtual bool causal() const { return true; }
+
+  /// As of torch::nn::Module, but buffers of whole numbers (tables, schedules) keep their type, as in Python.
+  using torch::nn::Module::to;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
 };
 
 /// Experts per token of a policy: its own number where it has one (1 for switch, stable and base, 2 for gshard, all for

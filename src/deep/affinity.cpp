@@ -28,10 +28,10 @@ void set_random_state(at::Generator generator, const torch::Tensor& state) {
 
 struct ChunkedAffinities : torch::autograd::Function<ChunkedAffinities> {
   /// `inputs`: x, then the parameters of the experts.
-  static torch::Tensor forward(AutogradContext* context, const variable_list& inputs, ExpertBank* experts,
-                               std::int64_t kind, std::int64_t tokens) {
+  static torch::Tensor forward(AutogradContext* context, at::TensorList inputs, ExpertBank* experts, std::int64_t kind,
+                               std::int64_t tokens) {
     const torch::Tensor& x = inputs[0];
-    context->save_for_backward(inputs);
+    context->save_for_backward(inputs.vec());
     context->saved_data["experts"] = reinterpret_cast<std::int64_t>(experts);
     context->saved_data["kind"] = kind;
     context->saved_data["tokens"] = tokens;
@@ -106,7 +106,8 @@ torch::Tensor affinities(const torch::Tensor& responses, Affinity kind) {
 torch::Tensor chunked_affinities(const torch::Tensor& x, ExpertBank& experts, Affinity kind, std::int64_t tokens) {
   variable_list inputs{x};
   for (const torch::Tensor& parameter : experts.parameters()) inputs.push_back(parameter);
-  return ChunkedAffinities::apply(inputs, &experts, static_cast<std::int64_t>(kind), std::max<std::int64_t>(1, tokens));
+  return ChunkedAffinities::apply(at::TensorList(inputs), &experts, static_cast<std::int64_t>(kind),
+                                  std::max<std::int64_t>(1, tokens));
 }
 
 torch::Tensor standardised(const torch::Tensor& affinities) {

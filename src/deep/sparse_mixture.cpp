@@ -1,5 +1,7 @@
 #include "clearway/deep/sparse_mixture.hpp"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <cmath>
 
 #include "clearway/base/errors.hpp"
@@ -7,13 +9,55 @@
 namespace clearway::deep {
 namespace {
 
-/// What the layer mixes when the router had all experts answer: T x N x d picked by assignment.
-torch::Tensor mix_responses(const torch::Tensor& responses, const Assignments& assignments) {
-  const auto tokens = responses.size(0), experts = responses.size(1), width = responses.size(2);
-  const torch::Tensor picked =
-      responses.reshape({tokens * experts, width}).index_select(0, assignments.tokens * experts + assignments.experts);
-  return at::zeros({tokens, width}, responses.options())
-      .index_add(0, assignments.tokens, picked * assignments.weights.unsqueeze(1));
+/// Sum over assignments of weight times what the expert answered, per token.
+torch::Tensor combine(const torch::Tensor& answers, const Assignments& assignments, std::int64_t tokens) {
+  return at::zeros({tokens, answers.size(1)}, answers.options().requires_grad(false))
+      .index_add(0, assignments.tokens, answers * assignments.weights.unsqueeze(1));
+}
+
+/// Answers by assignment out of what the router had experts answer; `kept` are the positions of the assignments that
+/// are left of those that it made (undefined: all).
+torch::Tensor answers_of(const torch::Tensor& responses, const Assignments& assignments, const torch::Tensor& kept) {
+  if (responses.dim() == 2) return kept.defined() ? responses.index_select(0, kept) : responses;
+  const auto experts = responses.size(1);
+  return responses.reshape({-1, responses.size(2)}).index_select(0, assignments.tokens * experts + assignments.experts);
+}
+
+Assignments picked(const Assignments& assignments, const torch::Tensor& index) {
+  return {assignments.tokens.index_select(0, index), assignments.experts.index_select(0, index),
+          assignments.weights.index_select(0, index)};
+}
+
+/// Experts see mixtures of tokens: y = combine E(dispatch' x).
+torch::Tensor mix_slots(const torch::Tensor& x, const SoftSlots& soft, ExpertBank& experts) {
+  const auto slots = soft.dispatch.size(1), each = slots / experts.options().experts;
+  const auto index = x.options().dtype(at::kLong).requires_grad(false);
+  const torch::Tensor places = at::arange(slots, index);
+  const Assignments assignments{places, places.div(each, "floor"), {}};
+  return at::mm(soft.combine, experts.respond(at::mm(soft.dispatch.t(), x), assignments));
+}
+
+/// Makes `f()` with a generator of its own, whose seed the default one gives: whatever it draws, what comes after it in
+/// a model begins with the same numbers.
+template <class F>
+auto with_own_generator(F&& f) {
+  const auto seed = static_cast<std::uint64_t>(at::randint(std::int64_t{1} << 62, {1}, at::kLong).item<std::int64_t>());
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const torch::Tensor state = generator.get_state();
+  generator.set_current_seed(seed);
+  auto made = f();
+  generator.set_state(state);
+  return made;
+}
+
+/// Replaces a routing by that of the largest responses.
+void let_responses_decide(const torch::Tensor& x, std::int64_t top_k, ExpertBank& experts, Routing& routing) {
+  routing.responses = experts.respond_all(x);
+  routing.affinities = routing.responses.norm(2, 2);
+  const auto best = routing.affinities.topk(top_k, 1);
+  routing.assignments = assignments_from_slots(std::get<1>(best), std::get<0>(best).softmax(1));
+  routing.soft.reset();
+  routing.competed = true;
 }
 
 }  // namespace
@@ -21,8 +65,16 @@ torch::Tensor mix_responses(const torch::Tensor& responses, const Assignments& a
 SparseMixture::SparseMixture(const SparseMixtureOptions& options, int layer, int layers, std::int64_t vocabulary,
                              std::int64_t total_steps)
     : options_(options) {
+  if (!(options.capacity >= 0)) user_error("capacity factor must be at least 0, not {}", options.capacity);
+  if (!(options.expert_dropout >= 0 && options.expert_dropout < 1))
+    user_error("expert dropout must be in [0, 1), not {}", options.expert_dropout);
+  if (!(options.jitter >= 0 && options.jitter < 1)) user_error("jitter must be in [0, 1), not {}", options.jitter);
+  if (options.shared_experts < 0) user_error("shared experts must be at least 0, not {}", options.shared_experts);
+  // Routers draw different amounts of random numbers; models that differ in the router only begin equal otherwise.
   router_ =
-      register_module("router", make_router(options.router, options.experts, layer, layers, vocabulary, total_steps));
+      register_module("router", with_own_generator([&] {
+                        return make_router(options.router, options.experts, layer, layers, vocabulary, total_steps);
+                      }));
   experts_ = register_module("experts", std::make_shared<ExpertBank>(options.experts));
   if (options.shared_experts > 0) {
     ExpertOptions shared = options.experts;
@@ -39,34 +91,62 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   out.input = x;
   RoutingRequest seen = request;
   if (request.training && options_.jitter > 0)
-    seen.x = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);
-  out.routing = router_->route(seen, *experts_);
-  if (by_response_ && !request.training) {
-    Routing& routing = out.routing;
-    routing.responses = experts_->respond_all(x);
-    routing.affinities = routing.responses.norm(2, 2);
-    const auto best = routing.affinities.topk(options_.router.top_k, 1);
-    routing.assignments = assignments_from_slots(std::get<1>(best), std::get<0>(best).softmax(1));
-    routing.soft.reset();
-    routing.pass_through = torch::Tensor();
-    routing.competed = true;
+    seen.seen = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);
+  Routing routing = router_->route(seen, *experts_);
+  if (by_response_ && !request.training)
+    let_responses_decide(x, experts_per_token(options_.router, options_.experts.experts), *experts_, routing);
+  out.auxiliary_loss = routing.auxiliary_loss;
+  const auto count = options_.experts.experts;
+  if (routing.soft) {
+    out.output = mix_slots(x, *routing.soft, *experts_);
+    out.load = routing.soft->combine.detach().reshape({x.size(0), count, -1}).sum(2).mean(0);
+  } else {
+    Assignments& assignments = routing.assignments;
+    torch::Tensor kept;
+    if (options_.capacity > 0) {
+      const auto made = assignments.count();
+      const double share = options_.capacity *
+                           static_cast<double>(experts_per_token(options_.router, count) * x.size(0)) /
+                           static_cast<double>(count);
+      // Positions travel where the weights would, and say which assignments are left.
+      const Assignments positions{assignments.tokens, assignments.experts,
+                                  at::arange(made, assignments.tokens.options())};
+      kept = with_capacity(positions, count, std::max<std::int64_t>(1, std::llround(std::ceil(share)))).weights;
+      out.dropped = made - kept.numel();
+    }
+    if (request.training && options_.expert_dropout > 0) {
+      const torch::Tensor stays =
+          at::rand({kept.defined() ? kept.numel() : assignments.count()}, x.options().requires_grad(false))
+              .ge(options_.expert_dropout)
+              .nonzero()
+              .squeeze(1);
+      kept = kept.defined() ? kept.index_select(0, stays) : stays;
+    }
+    if (kept.defined()) assignments = picked(assignments, kept);
+    out.load =
+        assignment_counts(assignments, count) / static_cast<double>(std::max<std::int64_t>(1, assignments.count()));
+    if (request.training && options_.expert_dropout > 0)
+      assignments.weights = assignments.weights / (1 - options_.expert_dropout);
+    out.output = routing.responses.defined()
+                     ? combine(answers_of(routing.responses, assignments, kept), assignments, x.size(0))
+                     : experts_->mix(x, assignments);
   }
-  Assignments& assignments = out.routing.assignments;
-  if (options_.capacity > 0) {
-    const double share = options_.capacity * static_cast<double>(options_.router.top_k * x.size(0)) /
-                         static_cast<double>(options_.experts.experts);
-    const auto before = assignments.count();
-    assignments =
-        with_capacity(assignments, options_.experts.experts, std::max<std::int64_t>(1, std::llround(std::ceil(share))));
-    out.dropped = before - assignments.count();
-  }
-  out.output = out.routing.responses.defined() ? mix_responses(out.routing.responses, assignments)
-                                               : experts_->mix(x, assignments);
-  out.load = assignment_counts(assignments, options_.experts.experts) /
-             static_cast<double>(std::max<std::int64_t>(1, assignments.count()));
-  out.auxiliary_loss = out.routing.auxiliary_loss;
   if (shared_) out.output = out.output + shared_->respond_all(x).sum(1);
+
+  // What is kept for diagnosis holds no graph and no responses.
+  const auto detached = [](const torch::Tensor& t) { return t.defined() ? t.detach() : t; };
+  out.routing.assignments = {routing.assignments.tokens, routing.assignments.experts,
+                             detached(routing.assignments.weights)};
+  out.routing.scores = detached(routing.scores);
+  out.routing.probabilities = detached(routing.probabilities);
+  out.routing.affinities = detached(routing.affinities);
+  out.routing.competed = routing.competed;
   return out;
+}
+
+void SparseMixture::reset_evaluations() {
+  experts_->reset_evaluations();
+  if (shared_) shared_->reset_evaluations();
 }
 
 }  // namespace clearway::deep

@@ -65,7 +65,7 @@ LayerDiagnostics diagnose_layer(deep::SparseMixture& layer, const deep::SparseMi
   LayerDiagnostics out;
   const torch::Tensor& probabilities = result.routing.probabilities;
   const auto experts = layer.options().experts.experts;
-  const std::int64_t selected_count = std::min(layer.options().router.top_k, experts);
+  const std::int64_t selected_count = deep::experts_per_token(layer.options().router, experts);
   const Vector load = to_vector(result.load);
   out.load.assign(load.data(), load.data() + load.size());
   out.load_entropy = normalised_entropy(load);

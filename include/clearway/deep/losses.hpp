@@ -29,5 +29,8 @@ torch::Tensor diversity_loss(const torch::Tensor& winners, bool as_published = f
 torch::Tensor kl_distillation(const torch::Tensor& scores, const torch::Tensor& target);
 /// Mean over tokens and experts of (softmax(scores) - target)^2; the target is detached.
 torch::Tensor mse_distillation(const torch::Tensor& scores, const torch::Tensor& target);
+/// The same mean over the winners alone (arXiv 2505.13380, "hybrid"). winners: T x K, int64.
+torch::Tensor winner_distillation(const torch::Tensor& scores, const torch::Tensor& target,
+                                  const torch::Tensor& winners);
 
 }  // namespace clearway::deep

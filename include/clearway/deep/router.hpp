@@ -20,9 +20,12 @@ namespace clearway::deep {
 /// What a router is told about one forward pass of its layer.
 struct RoutingRequest {
   torch::Tensor x;        ///< T x d, what the experts will see
-  torch::Tensor ids;      ///< T, int64 ids of the tokens; undefined when the layer has none (hash and stable need them)
+  torch::Tensor ids{};    ///< T, int64 ids of the tokens; undefined when the layer has none (hash and stable need them)
   bool training = false;  ///< explicit: never guessed from requires_grad
   std::int64_t step = 0;  ///< training step, from 0
+  torch::Tensor seen{};   ///< T x d, what the router sees where that is not x (jitter); undefined: x
+
+  const torch::Tensor& router_input() const { return seen.defined() ? seen : x; }
 };
 
 /// Soft routing (Puigcerver et al. 2024): experts see mixtures of tokens. Slots are N x p, expert by expert.
@@ -34,12 +37,13 @@ struct SoftSlots {
 /// What came out.
 struct Routing {
   Assignments assignments;
-  torch::Tensor scores;           ///< T x N, what the router selected by
-  torch::Tensor probabilities;    ///< T x N, the router's distribution over experts; rows sum to 1
-  torch::Tensor auxiliary_loss;   ///< a scalar, coefficients included; undefined when there is none
-  torch::Tensor responses;        ///< T x N x d when the router had all experts answer: the layer mixes from these
+  torch::Tensor scores;          ///< T x N, what the router selected by
+  torch::Tensor probabilities;   ///< T x N, the router's distribution over experts; rows sum to 1
+  torch::Tensor auxiliary_loss;  ///< a scalar, coefficients included; undefined when there is none
+  /// What experts answered, when the router asked them already: the layer mixes from these. T x N x d, or A x d in the
+  /// order of the assignments.
+  torch::Tensor responses;
   torch::Tensor affinities;       ///< T x N, how strongly each expert answered, when it did
-  torch::Tensor pass_through;     ///< T, weight of the input itself in the output; undefined: none
   std::optional<SoftSlots> soft;  ///< instead of assignments
   bool competed = false;          ///< whether the experts competed for these tokens
 };
@@ -52,7 +56,16 @@ class Router : public torch::nn::Module {
   virtual void after_step(const torch::Tensor& load, std::int64_t step) { (void)load, (void)step; }
   /// False when the routing of a token depends on later tokens: such a router must not be used in a language model.
   virtual bool causal() const { return true; }
+
+  /// As of torch::nn::Module, but buffers of whole numbers (tables, schedules) keep their type, as in Python.
+  using torch::nn::Module::to;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
 };
+
+/// Experts per token of a policy: its own number where it has one (1 for switch, stable and base, 2 for gshard, all for
+/// dense), else options.top_k.
+std::int64_t experts_per_token(const RouterOptions& options, std::int64_t experts);
 
 /// The one place where a name becomes a router. `layer` of `layers` counts the sparse layers of the model: competition
 /// schedules are drawn for all of them together. `total_steps` is the length of training, 0 for inference only.

@@ -114,7 +114,7 @@ enum class RouterNetwork { linear, mlp };
 inline std::span<const EnumName<RouterNetwork>> enum_names(RouterNetwork) {
   static constexpr std::array<EnumName<RouterNetwork>, 2> names{{
       {RouterNetwork::linear, "linear", "one linear map"},
-      {RouterNetwork::mlp, "mlp", "one hidden layer of the input's width: can follow a norm, which is quadratic"},
+      {RouterNetwork::mlp, "mlp", "one hidden layer, at least 64 wide: can follow a norm, which is quadratic"},
   }};
   return names;
 }

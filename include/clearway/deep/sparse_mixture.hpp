@@ -1,6 +1,6 @@
 // The sparse mixture-of-experts layer: router, dispatch, experts, combine.
 //
-//   y_t = sum_{(t, i, w)} w E_i(x_t)  (+ shared experts, + what a policy passes through)
+//   y_t = sum_{(t, i, w)} w E_i(x_t)  (+ shared experts)
 //
 // (Shazeer et al. 2017, arXiv 1701.06538; Fedus et al. 2022, arXiv 2101.03961.) The layer returns what happened beside
 // the output; it stores nothing between calls.
@@ -22,7 +22,7 @@ struct SparseMixtureOptions {
   RouterOptions router;
   std::int64_t shared_experts = 0;  ///< experts that every token visits beside the routed ones, weight 1
   double capacity = 0;              ///< capacity factor: an expert takes at most capacity K T / N tokens; 0: dropless
-  double expert_dropout = 0;        ///< chance that an assignment's response is dropped while training
+  double expert_dropout = 0;        ///< chance that an assignment is dropped while training; the others weigh 1/(1-p)
   double jitter = 0;                ///< while training the router sees x times uniform [1 - jitter, 1 + jitter]
 };
 
@@ -31,8 +31,8 @@ struct SparseMixtureResult {
   torch::Tensor output;          ///< T x d
   torch::Tensor input;           ///< T x d, what came in
   torch::Tensor auxiliary_loss;  ///< scalar or undefined
-  Routing routing;               ///< detached where it is kept for diagnosis
-  torch::Tensor load;            ///< N, share of the assignments, detached
+  Routing routing;               ///< for diagnosis: detached, without responses, slots and loss
+  torch::Tensor load;            ///< N, share of the assignments (soft slots: of the weight), detached
   std::int64_t dropped = 0;      ///< assignments over capacity
 };
 
@@ -49,6 +49,10 @@ class SparseMixture : public torch::nn::Module {
   void decide_by_response(bool yes) { by_response_ = yes; }
 
   const SparseMixtureOptions& options() const { return options_; }
+  /// Expert evaluations since the last reset, shared experts included.
+  std::int64_t evaluations() const { return experts_->evaluations() + (shared_ ? shared_->evaluations() : 0); }
+  void reset_evaluations();
+
   Router& router() { return *router_; }
   ExpertBank& experts() { return *experts_; }
 

@@ -1,33 +1,22 @@
 #include "clearway/deep/routers/top_k.hpp"
 
-#include <cmath>
-
-#include "clearway/deep/losses.hpp"
+#include "clearway/deep/routers/selection.hpp"
 
 namespace clearway::deep {
 
-TopKRouter::TopKRouter(const RouterOptions& options, const ExpertOptions& experts) : options_(options) {
-  const double bound = 1 / std::sqrt(static_cast<double>(experts.inputs));
-  weight =
-      register_parameter("weight", at::empty({experts.experts, experts.inputs}, at::kFloat).uniform_(-bound, bound));
-  bias = register_parameter("bias", at::zeros({experts.experts}));
+TopKRouter::TopKRouter(const RouterOptions& options, const ExpertOptions& experts)
+    : options_(options),
+      k_(experts_per_token(options, experts.experts)),
+      frozen_(options.router == RouterKind::random),
+      balance_(options.router == RouterKind::smoe || options.router == RouterKind::switch_top1 ? 0.01 : 0) {
+  if (options.router == RouterKind::switch_top1) options_.weights = WeightForm::probability;
+  network_ = register_module(
+      "network", std::make_shared<ScoreNetwork>(options.router_network, experts.inputs, experts.experts, frozen_));
 }
 
 Routing TopKRouter::route(const RoutingRequest& request, ExpertBank&) {
-  Routing out;
-  out.scores = at::linear(request.x, weight, bias);
-  out.probabilities = out.scores.softmax(1);
-  const auto best = out.scores.topk(options_.top_k, 1);
-  const torch::Tensor weights = options_.weights == WeightForm::renormalised
-                                    ? std::get<0>(best).softmax(1)
-                                    : out.probabilities.gather(1, std::get<1>(best));
-  out.assignments = assignments_from_slots(std::get<1>(best), weights);
-  if (request.training) {
-    const double balance = options_.balance < 0 ? 0.01 : options_.balance;
-    const torch::Tensor counts = assignment_counts(out.assignments, out.scores.size(1));
-    out.auxiliary_loss =
-        balance * load_balance_loss(out.probabilities, counts / static_cast<double>(out.assignments.count()));
-  }
+  Routing out = route_by_softmax(network_->forward(request.router_input()), k_, options_.weights);
+  if (request.training && !frozen_) add_router_losses(out, options_, balance_);
   return out;
 }
 

@@ -92,7 +92,6 @@ struct AdamWStep {
   const float* gradient = nullptr;
   float *mean = nullptr, *square = nullptr;
   std::size_t count = 0;
-  float gradient_scale = 1;    ///< multiplies gradients (clipping)
   float keep = 1;              ///< 1 - rate * decay
   float beta1 = 0, beta2 = 0;  ///< as in the paper
   float rest1 = 0, rest2 = 0;  ///< 1 - beta, rounded once from double

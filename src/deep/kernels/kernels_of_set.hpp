@@ -465,7 +465,6 @@ CLEARWAY_INLINE Vector root(Vector x) {
 
 CLEARWAY_INLINE void adamw_vector(const AdamWStep& s, Vector& parameter, Vector gradient, Vector& mean,
                                   Vector& square) {
-  gradient *= s.gradient_scale;
   mean = mean * s.beta1 + gradient * s.rest1;
   square = square * s.beta2 + gradient * gradient * s.rest2;
   parameter = parameter * s.keep - s.rate * mean / (root(square) * s.root_correction + s.epsilon);

@@ -132,16 +132,24 @@ class Forward {
     const Scratch first_factor(factors * d * block), second_factor(padded(d) * block);
     std::vector<const float*> rows(tallest);
     std::vector<float*> outs(tallest);
+    std::vector<HiddenProduct> hidden_products;
+    std::vector<OutputProduct> output_products;
     const SavedView saved(*call_.by_expert, task.expert, h);
 
     for (const Range& units : blocks_)
       for (const Range& tile : tiles) {
         const bool packed = tile.begin != task.range.begin;
         set_rows(task.expert, tile, rows, outs);
+        hidden_products.clear();
         for (std::size_t c = units.begin; c < units.end; c += kPanel)
-          hidden_panel(task.expert, tile, units, c, direct, packed, rows, saved, first_factor.data(), hidden.data());
+          hidden_products.push_back(hidden_panel(task.expert, tile, units, c, direct, packed, rows, saved,
+                                                 first_factor.data(), hidden.data()));
+        (pairs_ ? table_.hidden_pairs : table_.hidden)(hidden_products.data(), hidden_products.size());
+        output_products.clear();
         for (std::size_t c = 0; c < d; c += kPanel)
-          output_panel(task.expert, tile, units, c, direct, packed, outs, second_factor.data(), hidden.data());
+          output_products.push_back(
+              output_panel(task.expert, tile, units, c, direct, packed, outs, second_factor.data(), hidden.data()));
+        (pairs_ ? table_.output_pairs : table_.output)(output_products.data(), output_products.size());
       }
   }
 
@@ -171,8 +179,9 @@ class Forward {
 
   std::size_t words(std::size_t depth) const { return pairs_ ? (depth + 1) / 2 : depth; }
 
-  void hidden_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct, bool packed,
-                    const std::vector<const float*>& rows, const SavedView& saved, float* space, float* hidden) const {
+  HiddenProduct hidden_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct,
+                             bool packed, const std::vector<const float*>& rows, const SavedView& saved, float* space,
+                             float* hidden) const {
     const FeedForwardShape& shape = call_.shape;
     const std::size_t d = shape.inputs, h = shape.hidden, j = (c - units.begin) / kPanel;
     const float* weight[2] = {call_.weights.w1, call_.weights.w_gate};
@@ -195,11 +204,11 @@ class Forward {
     // Two panels of bfloat16 lie side by side in the room of one.
     p.hidden =
         pairs_ ? hidden + j / 2 * tile.size() * kPanel + j % 2 * (kPanel / 2) : hidden + j * tile.size() * kPanel;
-    (pairs_ ? table_.hidden_pairs : table_.hidden)(p);
+    return p;
   }
 
-  void output_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct, bool packed,
-                    const std::vector<float*>& outs, float* space, const float* hidden) const {
+  OutputProduct output_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct,
+                             bool packed, const std::vector<float*>& outs, float* space, const float* hidden) const {
     const std::size_t d = call_.shape.inputs, h = call_.shape.hidden;
     OutputProduct p;
     p.rows.base = hidden;
@@ -213,7 +222,7 @@ class Forward {
     p.out = outs.data();
     p.offset = c;
     p.accumulate = units.begin > 0;
-    (pairs_ ? table_.output_pairs : table_.output)(p);
+    return p;
   }
 
   const FeedForwardCall& call_;
@@ -259,6 +268,7 @@ class Backward {
         y_panels(wants_weights_ ? padded(d) * tallest : 1);
     std::vector<const float*> x_rows(tallest), y_rows(tallest);
     std::vector<float> weight(tallest, 1.0f);
+    std::vector<GradientProduct> products;
     const SavedView saved(groups, task.expert, h);
 
     for (std::size_t b = task.range.begin; b < task.range.end; ++b) {
@@ -284,6 +294,7 @@ class Backward {
         float* parts = weight_parts_ + b * groups.members.size() + static_cast<std::size_t>(groups.first[task.expert]) +
                        tile.begin;
         if (wanted_.weight_gradient) std::fill_n(parts, tile.size(), 0.0f);
+        products.clear();
         for (std::size_t c = units.begin; c < units.end; c += kPanel) {
           const std::size_t j = (c - units.begin) / kPanel;
           GradientProduct p;
@@ -305,8 +316,9 @@ class Backward {
           p.weight_gradient = wanted_.weight_gradient ? parts : nullptr;
           p.hidden = hidden.data() + j * tile.size() * kPanel;
           p.activation = shape.activation;
-          table_.gradient(p);
+          products.push_back(p);
         }
+        table_.gradient(products.data(), products.size());
         weight_panels(task.expert, tile, units, saved, x_panels.data(), y_panels.data(), hidden.data());
       }
     }
@@ -321,6 +333,7 @@ class Backward {
     for (const Range& tile : tiles) tallest = std::max(tallest, tile.size());
     const Scratch space(padded(d) * std::min(padded(h), kHiddenBlock + 2 * kPanel));
     std::vector<float*> outs(tallest);
+    std::vector<OutputProduct> products;
     const SavedView saved(*call_.by_expert, task.expert, h);
     const float* weight[2] = {call_.weights.w1, call_.weights.w_gate};
 
@@ -330,6 +343,7 @@ class Backward {
           const std::int64_t* slots = call_.by_expert->begin(task.expert) + tile.begin;
           for (std::size_t r = 0; r < tile.size(); ++r)
             outs[r] = wanted_.x_gradient + static_cast<std::size_t>(slots[r]) * d;
+          products.clear();
           for (std::size_t c = 0; c < d; c += kPanel) {
             OutputProduct p;
             p.rows.base = pre_gradient_ + i * all + saved.at(units.begin / kPanel, tile.begin);
@@ -345,8 +359,9 @@ class Backward {
             p.out = outs.data();
             p.offset = c;
             p.accumulate = units.begin > 0 || i > 0;
-            table_.output(p);
+            products.push_back(p);
           }
+          table_.output(products.data(), products.size());
         }
   }
 

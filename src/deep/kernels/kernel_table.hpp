@@ -115,9 +115,10 @@ struct KernelTable {
   /// Row of numbers, each rounded to bfloat16.
   void (*round_row)(const float* from, std::size_t count, float* to);
 
-  void (*hidden)(const HiddenProduct&);
-  void (*output)(const OutputProduct&);
-  void (*gradient)(const GradientProduct&);
+  // Products of the same rows with several panels.
+  void (*hidden)(const HiddenProduct*, std::size_t panels);
+  void (*output)(const OutputProduct*, std::size_t panels);
+  void (*gradient)(const GradientProduct*, std::size_t panels);
   void (*weights)(const WeightProduct&);
   /// sums[c] (+)= sum over rows of weight[r] * rows[r][c] for c < columns; weight null for 1.
   void (*column_sums)(const LeftRows& rows, const float* weight, std::size_t count, std::size_t columns,
@@ -133,8 +134,8 @@ struct KernelTable {
   void (*pack_pairs)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* panel);
   /// Row of count numbers to (count + 1) / 2 words.
   void (*row_to_pairs)(const float* from, std::size_t count, float* words);
-  void (*hidden_pairs)(const HiddenProduct&);
-  void (*output_pairs)(const OutputProduct&);
+  void (*hidden_pairs)(const HiddenProduct*, std::size_t panels);
+  void (*output_pairs)(const OutputProduct*, std::size_t panels);
 };
 
 extern const KernelTable kPortableKernels;

@@ -27,7 +27,8 @@ CLEARWAY_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 }
 
 /// tile (M x 32, rows 32 apart) = rows times factor.
-template <std::size_t M, bool kPairs>
+/// kFetch: the factor lies where the system put it, rows far apart, so that nobody else fetches it ahead.
+template <std::size_t M, bool kPairs, bool kFetch>
 void tile_product(const float* const* rows, std::size_t chunk, RightPanel factor, std::size_t depth, float* tile) {
   for (std::size_t column = 0; column < kPanel; column += kStep) {
     Vector sum[M][2] = {};
@@ -38,8 +39,10 @@ void tile_product(const float* const* rows, std::size_t chunk, RightPanel factor
       const std::size_t part = depth - done < kPanel ? depth - done : kPanel;
       for (std::size_t k = 0; k < part; ++k) {
         const Vector first = load(right), second = load(right + kLanes);
-        __builtin_prefetch(right + kAhead * factor.stride);
-        if constexpr (kLanes == 16) __builtin_prefetch(right + kAhead * factor.stride + kLanes);
+        if constexpr (kFetch) {
+          __builtin_prefetch(right + kAhead * factor.stride);
+          if constexpr (kLanes == 16) __builtin_prefetch(right + kAhead * factor.stride + kLanes);
+        }
         right += factor.stride;
         CLEARWAY_UNROLL for (std::size_t m = 0; m < M; ++m) {
           const Vector left = splat(row[m][k]);
@@ -58,44 +61,77 @@ void tile_product(const float* const* rows, std::size_t chunk, RightPanel factor
 
 using TileProduct = void (*)(const float* const*, std::size_t, RightPanel, std::size_t, float*);
 
-template <bool kPairs>
+template <bool kPairs, bool kFetch>
 CLEARWAY_INLINE TileProduct tile_product_of(std::size_t rows) {
   static constexpr TileProduct kTable[] = {
     nullptr,
-    tile_product<1, kPairs>,
-    tile_product<2, kPairs>,
-    tile_product<3, kPairs>,
-    tile_product<4, kPairs>,
-    tile_product<5, kPairs>,
-    tile_product<6, kPairs>,
+    tile_product<1, kPairs, kFetch>,
+    tile_product<2, kPairs, kFetch>,
+    tile_product<3, kPairs, kFetch>,
+    tile_product<4, kPairs, kFetch>,
+    tile_product<5, kPairs, kFetch>,
+    tile_product<6, kPairs, kFetch>,
 #if CLEARWAY_ROWS > 6
-    tile_product<7, kPairs>,
-    tile_product<8, kPairs>,
-    tile_product<9, kPairs>,
-    tile_product<10, kPairs>,
-    tile_product<11, kPairs>,
-    tile_product<12, kPairs>,
+    tile_product<7, kPairs, kFetch>,
+    tile_product<8, kPairs, kFetch>,
+    tile_product<9, kPairs, kFetch>,
+    tile_product<10, kPairs, kFetch>,
+    tile_product<11, kPairs, kFetch>,
+    tile_product<12, kPairs, kFetch>,
 #endif
   };
   static_assert(sizeof kTable / sizeof *kTable == kRows + 1);
   return kTable[rows];
 }
 
-/// Calls work(first row, rows, tile) for blocks of about equal height.
-template <bool kPairs, class Work>
-CLEARWAY_INLINE void for_row_blocks(const LeftRows& rows, std::size_t count, RightPanel (&factor)[2], int factors,
-                                    std::size_t depth, const Work& work) {
+/// Calls work(product, first row, rows, tile) for all products and blocks of rows of about equal height. kFactors: per
+/// product, given by factor_of(product, i). All products have the same rows.
+template <bool kPairs, int kFactors, class Product, class FactorOf, class Work>
+CLEARWAY_INLINE void for_tiles(const Product* products, std::size_t panels, const FactorOf& factor_of,
+                               const Work& work) {
   alignas(64) float tile[2][kRows * kPanel];
-  const std::size_t blocks = (count + kRows - 1) / kRows;
-  for (std::size_t block = 0; block < blocks; ++block) {
-    const std::size_t first = block * count / blocks, height = (block + 1) * count / blocks - first;
-    const float* pointers[kRows];
+  const LeftRows& rows = products->rows;
+  const std::size_t count = products->count, depth = products->depth, blocks = (count + kRows - 1) / kRows;
+  const float* pointers[kRows];
+  const auto first_of = [&](std::size_t block) { return block * count / blocks; };
+  const auto set_pointers = [&](std::size_t block) {
+    const std::size_t first = first_of(block), height = first_of(block + 1) - first;
     for (std::size_t m = 0; m < height; ++m)
       pointers[m] = rows.pointers ? rows.pointers[first + m] : rows.base + (first + m) * kPanel;
-    const TileProduct product = tile_product_of<kPairs>(height);
-    for (int i = 0; i < factors; ++i) product(pointers, rows.chunk, factor[i], depth, tile[i]);
-    work(first, height, tile);
+  };
+  const auto compute = [&](const Product& p, std::size_t block) {
+    const std::size_t first = first_of(block), height = first_of(block + 1) - first;
+    for (int i = 0; i < kFactors; ++i) {
+      const RightPanel factor = factor_of(p, i);
+      const TileProduct product =
+          factor.stride == kPanel ? tile_product_of<kPairs, false>(height) : tile_product_of<kPairs, true>(height);
+      product(pointers, rows.chunk, factor, depth, tile[i]);
+    }
+    work(p, first, height, tile);
+  };
+  if (factor_of(*products, 0).stride == kPanel) {
+    // Packed: a block of rows stays in the first cache while the panels pass by.
+    for (std::size_t block = 0; block < blocks; ++block) {
+      set_pointers(block);
+      for (std::size_t i = 0; i < panels; ++i) compute(products[i], block);
+    }
+  } else {
+    // From memory, hence few rows: every panel is fetched once.
+    for (std::size_t i = 0; i < panels; ++i)
+      for (std::size_t block = 0; block < blocks; ++block) {
+        set_pointers(block);
+        compute(products[i], block);
+      }
   }
+}
+
+/// A vector of `columns` numbers from column c; zeros beyond.
+CLEARWAY_INLINE Vector load_part(const float* from, std::size_t c, std::size_t columns) {
+  if (!from) return Vector{};
+  if (c + kLanes <= columns) return load(from + c);
+  float part[kLanes] = {};
+  for (std::size_t i = c; i < columns; ++i) part[i - c] = from[i];
+  return load(part);
 }
 
 /// Hidden unit from pre-activations.
@@ -145,112 +181,110 @@ CLEARWAY_INLINE void store_hidden(float* row, std::size_t column, Vector value) 
 }
 
 template <Activation kActivation, bool kPairs>
-void hidden_of(const HiddenProduct& p) {
+void hidden_of(const HiddenProduct* products, std::size_t panels) {
   constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
-  alignas(64) float bias[2][kPanel] = {};
-  for (int i = 0; i < kFactors; ++i)
-    if (p.bias[i])
-      for (std::size_t c = 0; c < p.columns; ++c) bias[i][c] = p.bias[i][c];
-  RightPanel factor[2] = {p.factor[0], p.factor[1]};
-  for_row_blocks<kPairs>(p.rows, p.count, factor, kFactors, p.depth,
-                         [&](std::size_t first, std::size_t height, const auto& tile) {
-                           for (std::size_t m = 0; m < height; ++m)
-                             CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
-                               Vector pre[2] = {};
-                               for (int i = 0; i < kFactors; ++i) {
-                                 pre[i] = load(tile[i] + m * kPanel + c) + load(bias[i] + c);
-                                 if (p.saved[i]) store(p.saved[i] + (first + m) * kPanel + c, pre[i]);
-                               }
-                               Vector unit = activate<kActivation>(pre[0], pre[1]);
-                               if (p.mask) unit *= load(p.mask + (first + m) * kPanel + c);
-                               if (p.round) unit = rounded_to_bfloat16(unit);
-                               store_hidden<kPairs>(p.hidden + (first + m) * kPanel, c, unit);
-                             }
-                         });
+  const auto factor_of = [](const HiddenProduct& p, int i) { return p.factor[i]; };
+  const auto finish = [](const HiddenProduct& p, std::size_t first, std::size_t height, const auto& tile) {
+    for (std::size_t c = 0; c < kPanel; c += kLanes) {
+      Vector bias[kFactors];
+      for (int i = 0; i < kFactors; ++i) bias[i] = load_part(p.bias[i], c, p.columns);
+      for (std::size_t m = 0; m < height; ++m) {
+        const std::size_t at = (first + m) * kPanel + c;
+        Vector pre[2] = {};
+        for (int i = 0; i < kFactors; ++i) {
+          pre[i] = load(tile[i] + m * kPanel + c) + bias[i];
+          if (p.saved[i]) store(p.saved[i] + at, pre[i]);
+        }
+        Vector unit = activate<kActivation>(pre[0], pre[1]);
+        if (p.mask) unit *= load(p.mask + at);
+        if (p.round) unit = rounded_to_bfloat16(unit);
+        store_hidden<kPairs>(p.hidden + (first + m) * kPanel, c, unit);
+      }
+    }
+  };
+  for_tiles<kPairs, kFactors>(products, panels, factor_of, finish);
 }
 
 template <bool kPairs>
-void hidden(const HiddenProduct& p) {
-  switch (p.activation) {
+void hidden(const HiddenProduct* products, std::size_t panels) {
+  switch (products->activation) {
     case Activation::relu:
-      return hidden_of<Activation::relu, kPairs>(p);
+      return hidden_of<Activation::relu, kPairs>(products, panels);
     case Activation::gelu:
-      return hidden_of<Activation::gelu, kPairs>(p);
+      return hidden_of<Activation::gelu, kPairs>(products, panels);
     case Activation::silu:
-      return hidden_of<Activation::silu, kPairs>(p);
+      return hidden_of<Activation::silu, kPairs>(products, panels);
     case Activation::swiglu:
-      return hidden_of<Activation::swiglu, kPairs>(p);
+      return hidden_of<Activation::swiglu, kPairs>(products, panels);
   }
 }
 
 template <bool kPairs>
-void output(const OutputProduct& p) {
-  alignas(64) float bias[kPanel] = {};
-  if (p.bias)
-    for (std::size_t c = 0; c < p.columns; ++c) bias[c] = p.bias[c];
-  RightPanel factor[2] = {p.factor, {}};
-  for_row_blocks<kPairs>(p.rows, p.count, factor, 1, p.depth,
-                         [&](std::size_t first, std::size_t height, const auto& tile) {
-                           for (std::size_t m = 0; m < height; ++m) {
-                             float* out = p.out[first + m] + p.offset;
-                             const float* sum = tile[0] + m * kPanel;
-                             if (p.columns == kPanel) {
-                               CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
-                                 const Vector value = load(sum + c) + load(bias + c);
-                                 store(out + c, p.accumulate ? load(out + c) + value : value);
-                               }
-                             } else {
-                               for (std::size_t c = 0; c < p.columns; ++c) {
-                                 const float value = sum[c] + bias[c];
-                                 out[c] = p.accumulate ? out[c] + value : value;
-                               }
-                             }
-                           }
-                         });
+void output(const OutputProduct* products, std::size_t panels) {
+  const auto factor_of = [](const OutputProduct& p, int) { return p.factor; };
+  const auto finish = [](const OutputProduct& p, std::size_t first, std::size_t height, const auto& tile) {
+    for (std::size_t m = 0; m < height; ++m) {
+      float* out = p.out[first + m] + p.offset;
+      const float* sum = tile[0] + m * kPanel;
+      if (p.columns == kPanel) {
+        CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
+          const Vector value = p.bias ? load(sum + c) + load(p.bias + c) : load(sum + c);
+          store(out + c, p.accumulate ? load(out + c) + value : value);
+        }
+      } else {
+        for (std::size_t c = 0; c < p.columns; ++c) {
+          const float value = p.bias ? sum[c] + p.bias[c] : sum[c];
+          out[c] = p.accumulate ? out[c] + value : value;
+        }
+      }
+    }
+  };
+  for_tiles<kPairs, 1>(products, panels, factor_of, finish);
 }
 
 template <Activation kActivation>
-void gradient_of(const GradientProduct& p) {
+void gradient_of(const GradientProduct* products, std::size_t panels) {
   constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
-  RightPanel factor[2] = {p.factor, {}};
-  for_row_blocks<false>(p.rows, p.count, factor, 1, p.depth,
-                        [&](std::size_t first, std::size_t height, const auto& tile) {
-                          for (std::size_t m = 0; m < height; ++m) {
-                            const std::size_t row = first + m;
-                            const Vector weight = splat(p.weight ? p.weight[row] : 1.0f);
-                            Vector along{};
-                            CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
-                              Vector slope[2] = {};
-                              const Vector gate = kFactors == 2 ? load(p.saved[1] + row * kPanel + c) : Vector{};
-                              Vector unit = activate<kActivation>(load(p.saved[0] + row * kPanel + c), gate, slope);
-                              Vector g = load(tile[0] + m * kPanel + c);
-                              if (p.mask) {
-                                const Vector mask = load(p.mask + row * kPanel + c);
-                                unit *= mask;
-                                along += g * unit;
-                                g *= mask;
-                              } else {
-                                along += g * unit;
-                              }
-                              g *= weight;
-                              for (int i = 0; i < kFactors; ++i) store(p.gradient[i] + row * kPanel + c, g * slope[i]);
-                              if (p.hidden) store(p.hidden + row * kPanel + c, unit * weight);
-                            }
-                            if (p.weight_gradient) p.weight_gradient[row] += lane_sum(along);
-                          }
-                        });
+  const auto factor_of = [](const GradientProduct& p, int) { return p.factor; };
+  const auto finish = [](const GradientProduct& p, std::size_t first, std::size_t height, const auto& tile) {
+    for (std::size_t m = 0; m < height; ++m) {
+      const std::size_t row = first + m;
+      const Vector weight = splat(p.weight ? p.weight[row] : 1.0f);
+      Vector along{};
+      CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
+        const std::size_t at = row * kPanel + c;
+        const Vector value = load(p.saved[0] + at), gate = kFactors == 2 ? load(p.saved[1] + at) : Vector{};
+        Vector slope[2] = {};
+        Vector unit = activate<kActivation>(value, gate, slope);
+        Vector g = load(tile[0] + m * kPanel + c);
+        if (p.mask) {
+          const Vector mask = load(p.mask + at);
+          unit *= mask;
+          along += g * unit;
+          g *= mask;
+        } else {
+          along += g * unit;
+        }
+        g *= weight;
+        for (int i = 0; i < kFactors; ++i) store(p.gradient[i] + at, g * slope[i]);
+        if (p.hidden) store(p.hidden + at, unit * weight);
+      }
+      if (p.weight_gradient) p.weight_gradient[row] += lane_sum(along);
+    }
+  };
+  for_tiles<false, 1>(products, panels, factor_of, finish);
 }
 
-void gradient(const GradientProduct& p) {
-  switch (p.activation) {
+void gradient(const GradientProduct* products, std::size_t panels) {
+  switch (products->activation) {
     case Activation::relu:
-      return gradient_of<Activation::relu>(p);
+      return gradient_of<Activation::relu>(products, panels);
     case Activation::gelu:
-      return gradient_of<Activation::gelu>(p);
+      return gradient_of<Activation::gelu>(products, panels);
     case Activation::silu:
-      return gradient_of<Activation::silu>(p);
+      return gradient_of<Activation::silu>(products, panels);
     case Activation::swiglu:
-      return gradient_of<Activation::swiglu>(p);
+      return gradient_of<Activation::swiglu>(products, panels);
   }
 }
 
@@ -279,7 +313,7 @@ void weight_tile(const float* left, const float* right, std::size_t count, std::
       }
     } else {
       float tile[kStep];
-      for (std::size_t m = 0; m < M; ++m) {
+      CLEARWAY_UNROLL for (std::size_t m = 0; m < M; ++m) {
         store(tile, sum[m][0]);
         store(tile + kLanes, sum[m][1]);
         float* to = out + m * stride + column;

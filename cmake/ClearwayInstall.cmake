@@ -21,7 +21,7 @@ set(clearway_io_libs "-lcsv")
 set(clearway_io_description "csv, json and run folders")
 
 set(clearway_deep_requires "clearway-core")
-set(clearway_deep_libs "-ltorch -ltorch_cpu -lc10")
+set(clearway_deep_libs "-lclearway_kernels -ltorch -ltorch_cpu -lc10")
 list(JOIN TORCH_INCLUDE_DIRS " -I" torch_includes)
 set(clearway_deep_cflags "-I${torch_includes}")
 set(clearway_deep_description "layers on LibTorch: sparse mixtures, routers, transformers")
@@ -31,6 +31,8 @@ set(clearway_train_description "training: data, loop, checkpoints, measures")
 set(clearway_floors base core stat io)
 if(CLEARWAY_DEEP)
   list(APPEND clearway_floors deep train)
+  # The arithmetic below deep, static like it; its headers are nobody else's affair.
+  install(TARGETS clearway_kernels EXPORT clearway-deep ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
 endif()
 
 # Relative, so that an installed tree may be moved.

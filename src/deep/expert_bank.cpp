@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "clearway/base/errors.hpp"
+#include "grouped_feed_forward.hpp"
 
 namespace clearway::deep {
 namespace {
@@ -68,8 +69,11 @@ torch::Tensor ExpertBank::activate(const torch::Tensor& hidden, const torch::Ten
 }
 
 torch::Tensor ExpertBank::respond(const torch::Tensor& x, const Assignments& assignments) {
-  const auto n = options_.experts;
   evaluations_ += assignments.count();
+  const ExpertParameters parameters{w1, b1, w2, b2, w_gate, b_gate};
+  if (takes_grouped_kernels(x, assignments, parameters, false))
+    return grouped_feed_forward(x, assignments, parameters, options_, is_training() ? options_.dropout : 0, false);
+  const auto n = options_.experts;
   const ByExpert sorted = by_expert(assignments, n);
   const auto rows = x.index_select(0, sorted.rows).split_with_sizes(sorted.count);
   // unbind's gradient is one stack over experts, unlike that of indexing, which fills all experts' gradients for each.
@@ -94,6 +98,11 @@ torch::Tensor ExpertBank::respond(const torch::Tensor& x, const Assignments& ass
 }
 
 torch::Tensor ExpertBank::mix(const torch::Tensor& x, const Assignments& assignments) {
+  const ExpertParameters parameters{w1, b1, w2, b2, w_gate, b_gate};
+  if (takes_grouped_kernels(x, assignments, parameters, true)) {
+    evaluations_ += assignments.count();
+    return grouped_feed_forward(x, assignments, parameters, options_, is_training() ? options_.dropout : 0, true);
+  }
   const torch::Tensor weighted = respond(x, assignments) * assignments.weights.unsqueeze(1);
   return at::zeros_like(x).index_add(0, assignments.tokens, weighted);
 }

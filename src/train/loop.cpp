@@ -36,14 +36,14 @@ class Run {
   Run(TrainingTask& task, const LoopOptions& options, const LearningRateOptions& rate, const RunFolder* folder,
       const LoopCallbacks& callbacks, Communicator* communicator)
       : task_(task), options_(options), rate_(rate), callbacks_(callbacks), communicator_(communicator) {
-    std::vector<AdamWParameter> parameters;
     for (const auto& entry : task.model().named_parameters())
-      if (entry.value().requires_grad())
-        parameters.push_back({entry.key(), entry.value(), decays(entry.key(), entry.value())});
-    optimizer_.emplace(std::move(parameters), AdamWOptions{.beta1 = options.beta1,
-                                                           .beta2 = options.beta2,
-                                                           .epsilon = options.epsilon,
-                                                           .weight_decay = options.weight_decay});
+      if (entry.value().requires_grad()) parameters_.push_back({entry.key(), entry.value()});
+    optimizer_.emplace(parameters_, AdamWOptions{.beta1 = options.beta1,
+                                                 .beta2 = options.beta2,
+                                                 .epsilon = options.epsilon,
+                                                 .weight_decay = options.weight_decay});
+    for (const NamedTensor& parameter : parameters_)
+      if (!decays(parameter.name, parameter.tensor)) optimizer_->set_weight_decay(parameter.name, 0);
     if (folder != nullptr && leads()) checkpoints_.emplace(*folder);
   }
 
@@ -62,7 +62,9 @@ class Run {
       extra[entry->first.substr(kTaskPrefix.size())] = entry->second;
       entry = checkpoint.optimizer.erase(entry);
     }
-    optimizer_->load_state(checkpoint.optimizer, checkpoints.file("last", "optimizer.safetensors"));
+    std::vector<NamedTensor> moments;
+    for (const auto& [name, tensor] : checkpoint.optimizer) moments.push_back({name, tensor});
+    optimizer_->load_state(moments);
     task_.load_extra_state(extra);
     state_ = checkpoint.state;
     const auto generator = state_.generators.find("torch");
@@ -158,7 +160,7 @@ class Run {
       out.scored += loss.scored;
     }
     if (communicator_ != nullptr) add_over_processes(out);
-    out.gradient_norm = clip_gradients(optimizer_->parameters(), options_.clip);
+    out.gradient_norm = options_.clip > 0 ? clip_gradient_norm(parameters_, options_.clip) : gradient_norm(parameters_);
     out.rate = learning_rate(rate_, state_.step, options_.steps);
     out.finite = std::isfinite(out.loss) && std::isfinite(out.gradient_norm);
     if (!out.finite) return out;
@@ -170,7 +172,7 @@ class Run {
   /// Sums gradients, and the losses for the record, in one flat tensor.
   void add_over_processes(StepAccount& account) {
     std::vector<torch::Tensor> pieces;
-    for (const AdamWParameter& parameter : optimizer_->parameters()) {
+    for (const NamedTensor& parameter : parameters_) {
       torch::Tensor& gradient = parameter.tensor.mutable_grad();
       if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
       pieces.push_back(gradient.reshape({-1}).to(at::kCPU, at::kFloat));
@@ -179,7 +181,7 @@ class Run {
     torch::Tensor flat = at::cat(pieces);
     communicator_->all_reduce(flat);
     std::int64_t at = 0;
-    for (const AdamWParameter& parameter : optimizer_->parameters()) {
+    for (const NamedTensor& parameter : parameters_) {
       torch::Tensor& gradient = parameter.tensor.mutable_grad();
       gradient.copy_(flat.narrow(0, at, gradient.numel()).reshape(gradient.sizes()));
       at += gradient.numel();
@@ -224,7 +226,7 @@ class Run {
     if (!checkpoints_) return;
     Checkpoint checkpoint;
     checkpoint.model = module_tensors(task_.model());
-    checkpoint.optimizer = optimizer_->state();
+    for (const NamedTensor& moment : optimizer_->state()) checkpoint.optimizer[moment.name] = moment.tensor;
     for (const auto& [name, tensor] : task_.extra_state())
       checkpoint.optimizer[std::string(kTaskPrefix) + name] = tensor;
     state_.generators["torch"] = torch_generator_state();
@@ -245,6 +247,7 @@ class Run {
   LearningRateOptions rate_;
   const LoopCallbacks& callbacks_;
   Communicator* communicator_;
+  std::vector<NamedTensor> parameters_;
   std::optional<AdamW> optimizer_;
   std::optional<CheckpointFolder> checkpoints_;
   TrainingState state_;

@@ -1,7 +1,10 @@
-// AdamW with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101), and clipping of the gradient's norm.
+// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101): Adam whose weight decay does not pass through the moments.
 //
-//   m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  t <- t + 1
-//   p <- p - lr (wd p + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
+//   m_t = beta1 m_{t-1} + (1 - beta1) g,   v_t = beta2 v_{t-1} + (1 - beta2) g^2,
+//   p_t = (1 - rate decay) p_{t-1} - rate / (1 - beta1^t) * m_t / (sqrt(v_t / (1 - beta2^t)) + epsilon),
+//
+// as torch::optim::AdamW computes it. In a sparse layer the optimiser touches every expert at every step, however few
+// tokens it got; so float tensors on the CPU take one pass over memory instead of torch's ten. Others take torch operations.
 #pragma once
 
 #include <torch/types.h>
@@ -10,50 +13,60 @@
 #include <string>
 #include <vector>
 
-#include "clearway/train/tensors.hpp"
-
 namespace clearway::train {
 
-struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;
-};
-
-/// One tensor to train; `decays`: whether weight decay applies.
-struct AdamWParameter {
+/// A parameter with the name under which a checkpoint keeps it.
+struct NamedTensor {
   std::string name;
   torch::Tensor tensor;
-  bool decays = true;
+};
+
+struct AdamWOptions {
+  double beta1 = 0.9;          ///< memory of the gradient's mean, in [0, 1)
+  double beta2 = 0.999;        ///< memory of its square, in [0, 1)
+  double epsilon = 1e-8;       ///< added to the root, above 0
+  double weight_decay = 0.01;  ///< 0 is off
 };
 
 class AdamW {
  public:
-  AdamW(std::vector<AdamWParameter> parameters, const AdamWOptions& options);
+  /// Throws std::invalid_argument for options out of range, two equal names or an undefined tensor.
+  AdamW(std::vector<NamedTensor> parameters, const AdamWOptions& options);
 
-  /// One step with learning rate `rate` for all parameters that have a gradient.
+  const AdamWOptions& options() const { return options_; }
+
+  /// Of the parameter of that name alone, for instance 0 for biases and norms. Throws where no parameter has the name.
+  void set_weight_decay(const std::string& name, double weight_decay);
+
+  /// One step at this rate. A parameter without gradient stays as it is, and so does its count of steps.
   void step(double rate);
   /// Forgets all gradients.
   void zero_grad();
 
-  std::vector<AdamWParameter>& parameters() { return parameters_; }
-  std::int64_t steps() const { return steps_; }
-
-  /// "mean.NAME" and "square.NAME" per parameter and "steps": tensors share storage with the optimiser.
-  NamedTensors state() const;
-  /// Throws std::invalid_argument, beginning with `source`, when names or shapes do not fit.
-  void load_state(const NamedTensors& state, const std::string& source);
+  /// Per parameter `name`.exp_avg, `name`.exp_avg_sq and `name`.step (one int64): what a checkpoint needs. The tensors
+  /// are those of the optimiser itself, not copies.
+  std::vector<NamedTensor> state() const;
+  /// Copies a state() of the same parameters. Throws std::invalid_argument for names or shapes that differ.
+  void load_state(const std::vector<NamedTensor>& state);
 
  private:
-  std::vector<AdamWParameter> parameters_;
-  std::vector<torch::Tensor> mean_, square_;
+  struct Entry {
+    std::string name;
+    torch::Tensor parameter, mean, square, step;
+    double weight_decay;
+  };
+
+  void step_of(Entry& entry, double rate) const;
+
   AdamWOptions options_;
-  std::int64_t steps_ = 0;
+  std::vector<Entry> entries_;
 };
 
-/// Scales all gradients so that their joint Euclidean norm is at most `largest` (0: only measures) and returns the norm
-/// before. The sum is taken in double and in order, so that it does not depend on the number of threads.
-double clip_gradients(std::vector<AdamWParameter>& parameters, double largest);
+/// Euclidean norm of all gradients together; 0 without any. Sums in a fixed order, so that it does not depend on the
+/// number of threads.
+double gradient_norm(const std::vector<NamedTensor>& parameters);
+/// Scales all gradients by maximum / norm where the norm is larger, and returns the norm before. A norm that is not
+/// finite scales nothing. Throws std::invalid_argument unless maximum > 0.
+double clip_gradient_norm(const std::vector<NamedTensor>& parameters, double maximum);
 
 }  // namespace clearway::train

@@ -57,8 +57,8 @@ const TypeEntry& entry_of(TensorType type) {
 TensorType type_of(const std::string& name, const std::string& where) {
   for (const auto& entry : kTypes)
     if (entry.name == name) return entry.type;
-  std::vector<std::string> names;
-  for (const auto& entry : kTypes) names.emplace_back(entry.name);
+  std::vector<std::string_view> names(kTypes.size());
+  std::transform(kTypes.begin(), kTypes.end(), names.begin(), [](const auto& entry) { return entry.name; });
   user_error("{}: {} is no dtype of safetensors; there are {}", where, quoted_for_message(name),
              fmt::join(names, ", "));
 }
@@ -217,7 +217,7 @@ SafetensorsFile SafetensorsFile::from_bytes(std::string_view bytes, const std::s
                  offsets[1] - offsets[0]);
     tensor.shape.assign(shape.begin(), shape.end());
     tensor.bytes = data.substr(offsets[0], offsets[1] - offsets[0]);
-    found.push_back({{offsets[0], offsets[1]}, std::move(tensor)});
+    found.emplace_back(Extent{offsets[0], offsets[1]}, std::move(tensor));
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first.begin, a.first.end) < std::pair(b.first.begin, b.first.end);

@@ -158,8 +158,7 @@ Checkpoint CheckpointFolder::load(std::string_view which) const {
 }
 
 std::string torch_generator_state() {
-  const at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const torch::Tensor state = generator.get_state();
+  const torch::Tensor state = at::detail::getDefaultCPUGenerator().get_state();
   return {static_cast<const char*>(state.data_ptr()), static_cast<std::size_t>(state.numel())};
 }
 

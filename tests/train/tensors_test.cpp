@@ -82,11 +82,11 @@ TEST(Tensors, AModuleComesBackEqual) {
 TEST(Tensors, WhatDoesNotFitIsNamedAndChangesNothing) {
   Outer module;
   NamedTensors tensors;
-  tensors["inner.wieght"] = at::zeros({2, 3});
+  tensors["inner.weights"] = at::zeros({2, 3});
   tensors["bias"] = at::ones({2, 1});
   tensors["counts"] = at::ones({3}, at::kLong);
   EXPECT_EQ(message_of([&] { load_into(module, tensors, "m"); }),
-            "m: does not fit the model: missing are inner.weight; the model has no inner.wieght (did you mean "
+            "m: does not fit the model: missing are inner.weight; the model has no inner.weights (did you mean "
             "'inner.weight'?); shapes differ: bias has 2 x 1, the model 2");
   EXPECT_EQ(module.counts.sum().item<std::int64_t>(), 0);
 }

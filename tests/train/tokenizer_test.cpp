@@ -103,7 +103,7 @@ TEST(Tokenizer, IdsAreAsDocumented) {
 
   const auto words = make(TokenizerKind::word, "b a b\nc a b\n");
   EXPECT_EQ(words->size(), 5);  // <unk>, <eos>, then b three times, a twice, c once
-  EXPECT_EQ(words->encode("a b c\nd", "a"), (TokenIds{3, 2, 4, 1, 0}));
+  EXPECT_EQ(words->encode("a b c\nx", "a"), (TokenIds{3, 2, 4, 1, 0}));
   EXPECT_EQ(words->symbol(1), "<eos>");
   EXPECT_EQ(make(TokenizerKind::byte, "")->symbol(10), "\n");
 }

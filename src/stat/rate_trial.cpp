@@ -51,7 +51,14 @@ MixtureModel near_truth(const RateProblem& problem, int fitted, std::int64_t row
   };
   MixtureModel start;
   start.form = truth.form;
-  start.gate = Gate(truth.gate.spec(), truth.gate.inputs(), fitted);
+  start.gate = Gate(problem.fitted_gate(fitted), truth.gate.inputs(), fitted);
+  if (truth.gate.spec().kind == GateKind::hierarchical) {  // a copy stays in the group of its original
+    std::vector<int> group_of;
+    for (const int j : original) group_of.push_back(truth.gate.group_of()[static_cast<std::size_t>(j)]);
+    start.gate.set_group_of(group_of);
+  }
+  start.gate.shared() = truth.gate.shared();
+  for (double& parameter : start.gate.shared()) move(parameter);
   for (int i = 0; i < fitted; ++i) {
     const int j = original[static_cast<std::size_t>(i)];
     if (truth.gate.block_size() > 0) {
@@ -114,7 +121,7 @@ FitOptions fit_options_of(const RateProblem& problem, int fitted, RandomStream& 
                           const RateStudyOptions& options) {
   FitOptions fit_options;
   fit_options.experts = fitted;
-  fit_options.gate = problem.truth.gate.spec();
+  fit_options.gate = problem.fitted_gate(fitted);
   fit_options.expert = problem.truth.experts.front().spec();
   fit_options.method = problem.method;
   fit_options.starts = options.starts;

@@ -22,6 +22,9 @@ constexpr double kSameLikelihood = 0.01;  // difference of log-likelihoods that 
 constexpr double kAgreement = 1e-6;       // relative difference of sums of squares that counts as the same optimum
 constexpr double kSplitDistance = 0.3;
 constexpr int kNestedStarts = 6;
+constexpr int kFirstLeg = 250;  // passes of a polished run before the first look; most converge within it
+constexpr double kReach = 4.0;  // a run that is further behind than so many times what it promises is given up
+
 // Whether the weight of an expert is a sum of two weights of the same kind.
 bool weights_can_be_shared(GateKind kind) {
   switch (kind) {
@@ -174,18 +177,60 @@ void LeastSquaresSearch::polish_best(std::size_t count) {
   polish(order);
 }
 
-// Carries the given starts to convergence on all rows: side by side where there are few rows.
+namespace {
+
+// What the descent of a finished leg promises for the rest of the way: where sums of squares fall like a constant + c / t
+// in pass t, as in the flat valleys of models with experts too many, as much as the second half of the leg brought.
+double promised_gain(const LeastSquaresOutcome& leg) {
+  double at_half = leg.sum_of_squares;
+  for (const IterationRecord& record : leg.history)
+    if (2 * record.iteration <= leg.iterations) at_half = record.log_likelihood;  // here a sum of squares
+  return at_half - leg.sum_of_squares;
+}
+
+void append(LeastSquaresOutcome& outcome, LeastSquaresOutcome leg) {
+  for (IterationRecord& record : leg.history) record.iteration += outcome.iterations;
+  leg.iterations += outcome.iterations;
+  leg.history.insert(leg.history.begin(), outcome.history.begin(), outcome.history.end());
+  outcome = std::move(leg);
+}
+
+}  // namespace
+
+// Carries the given starts to convergence on all rows, side by side where there are few rows: in legs of growing length,
+// and beyond each leg only the best one and those that may still overtake it.
 void LeastSquaresSearch::polish(const std::vector<std::size_t>& chosen) {
   std::vector<LeastSquaresSolution> found(chosen.size());
-  const auto one = [&](std::size_t i) {
+  std::vector<double> promised(chosen.size(), 0);
+  std::vector<std::size_t> running(chosen.size());
+  std::iota(running.begin(), running.end(), std::size_t{0});
+  for (std::size_t i : running) {
     found[i].start = chosen[i];
     found[i].model = models_[chosen[i]];
-    found[i].outcome = minimise(*problem_, found[i].model, settings(chosen[i]));
-  };
-  if (data_.rows() >= 20000) {
-    for (std::size_t i = 0; i < chosen.size(); ++i) one(i);
-  } else {
-    parallel_for(chosen.size(), threads_, one);
+  }
+  for (int leg = kFirstLeg; !running.empty(); leg *= 2) {
+    const auto one = [&](std::size_t r) {
+      const std::size_t i = running[r];
+      LeastSquaresSettings limited = settings(chosen[i]);
+      limited.max_iterations = std::min(leg, limited.max_iterations - found[i].outcome.iterations);
+      LeastSquaresOutcome outcome = minimise(*problem_, found[i].model, limited);
+      promised[i] = promised_gain(outcome);
+      append(found[i].outcome, std::move(outcome));
+    };
+    if (data_.rows() >= 20000) {
+      for (std::size_t r = 0; r < running.size(); ++r) one(r);
+    } else {
+      parallel_for(running.size(), threads_, one);
+    }
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto* solutions : {&found, &solutions_})
+      for (const LeastSquaresSolution& s : *solutions) least = std::min(least, s.outcome.sum_of_squares);
+    std::erase_if(running, [&](std::size_t i) {
+      const LeastSquaresOutcome& outcome = found[i].outcome;
+      if (outcome.reason != StopReason::iteration_limit || outcome.iterations >= options_.max_iterations) return true;
+      const double behind = outcome.sum_of_squares - least;
+      return behind > 0 && (behind <= same_optimum(least) || behind > kReach * promised[i]);
+    });
   }
   for (LeastSquaresSolution& solution : found) {
     polished_[solution.start] = true;
@@ -208,11 +253,15 @@ const LeastSquaresSolution& LeastSquaresSearch::best() const {
   return *winner;
 }
 
+// Over-specified models have flat valleys, whose floors differ by less than matters; an exact fit has no digits at all.
+double LeastSquaresSearch::same_optimum(double least) const {
+  const double relative = std::max(kAgreement, 2 * kSameLikelihood / problem_->total_weight());
+  return relative * least + 1e-20 * problem_->total_weight();
+}
+
 int LeastSquaresSearch::agreeing() const {
   const double least = best().outcome.sum_of_squares;
-  // Over-specified models have flat valleys, whose floors differ by less than matters; an exact fit has no digits at all.
-  const double relative = std::max(kAgreement, 2 * kSameLikelihood / problem_->total_weight());
-  const double margin = relative * least + 1e-20 * problem_->total_weight();
+  const double margin = same_optimum(least);
   return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const LeastSquaresSolution& s) {
     return s.outcome.sum_of_squares - least <= margin;
   }));

@@ -53,6 +53,7 @@ class LeastSquaresSearch {
   void continue_run(std::size_t start, int iterations);
   void polish_best(std::size_t count);
   void polish(const std::vector<std::size_t>& chosen);
+  double same_optimum(double least) const;
   void add_split_starts();
   void report(double fraction, const std::string& what) const;
 

@@ -1,11 +1,10 @@
 // clearway bootstrap: how sure are the estimates of a fitted model?
 #include "clearway/stat/bootstrap.hpp"
 
-#include <filesystem>
-
 #include "../fitted_run.hpp"
 #include "../interruptible.hpp"
 #include "../registry.hpp"
+#include "../run_output.hpp"
 
 namespace clearway::cli {
 
@@ -177,8 +176,8 @@ class BootstrapCommand final : public Command {
     const std::string out = !files_.out.empty() ? files_.out
                             : run.folder        ? run.folder->file("replications.csv")
                                                 : std::string();
-    refuse_present(out);
-    refuse_present(files_.predictions_out);
+    refuse_present(out, files_.force);
+    refuse_present(files_.predictions_out, files_.force);
     if (!files_.predictions_out.empty() && files_.predict.empty())
       user_error("predictions-out needs --predict FILE: rows to predict");
     Table table = read_csv(path_, csv_);
@@ -204,21 +203,13 @@ class BootstrapCommand final : public Command {
     if (!files_.predictions_out.empty())
       write_csv(files_.predictions_out, prediction_intervals(result, new_rows),
                 CsvWriteOptions{.significant_digits = context.csv_digits()});
-    if (context.common.json)
-      context.console.print(json_text(result_json(result)));
-    else if (!context.console.quiet())
-      context.console.print(bootstrap_text(result, context.table_digits()));
+    print_result(context, bootstrap_text(result, context.table_digits()), result_json(result));
     if (result.stopped_early()) return ExitCode::interrupted;
     return result.count([](const BootstrapReplication& r) { return r.used(); }) >= 2 ? ExitCode::success
                                                                                      : ExitCode::not_converged;
   }
 
  private:
-  void refuse_present(const std::string& path) const {
-    if (!path.empty() && path != "-" && !files_.force && std::filesystem::is_regular_file(path))
-      user_error("{} is there already; --force replaces it", path);
-  }
-
   std::string run_;
   std::string path_;
   BootstrapOptions options_;

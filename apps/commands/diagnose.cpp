@@ -1,10 +1,9 @@
 // clearway diagnose: what to look at after a fit.
 #include "clearway/stat/diagnosis.hpp"
 
-#include <filesystem>
-
 #include "../fitted_run.hpp"
 #include "../registry.hpp"
+#include "../run_output.hpp"
 
 namespace clearway::cli {
 
@@ -159,8 +158,7 @@ class DiagnoseCommand final : public Command {
   }
 
   ExitCode run(Context& context) override {
-    if (!files_.out.empty() && files_.out != "-" && !files_.force && std::filesystem::is_regular_file(files_.out))
-      user_error("{} is there already; --force replaces it", files_.out);
+    refuse_present(files_.out, files_.force);
     const FittedRun run = load_fitted_run(run_);
     const Design design = design_with_response(run.saved.recipe, read_csv(path_, csv_), files_.missing, "a diagnosis");
     for (const std::string& note : design.notes) context.console.note(note);
@@ -169,10 +167,9 @@ class DiagnoseCommand final : public Command {
     if (!files_.out.empty())
       write_csv(files_.out, row_table(diagnosis.rows, design),
                 CsvWriteOptions{.significant_digits = context.csv_digits()});
-    if (context.common.json)
-      context.console.print(json_text(to_json(diagnosis, design.kept_rows())));
-    else if (!context.console.quiet() && files_.out != "-")
-      context.console.print(diagnosis_text(diagnosis, design.kept_rows(), context.table_digits()));
+    if (context.common.json || files_.out != "-")
+      print_result(context, diagnosis_text(diagnosis, design.kept_rows(), context.table_digits()),
+                   to_json(diagnosis, design.kept_rows()));
     return ExitCode::success;
   }
 

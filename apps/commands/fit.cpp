@@ -1,17 +1,17 @@
 // clearway fit: a table in, a mixture of experts out.
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <optional>
 
 #include "../fit_in_chunks.hpp"
+#include "../fitted_run.hpp"
 #include "../model_json.hpp"
 #include "../registry.hpp"
+#include "../run_output.hpp"
 #include "../summary_json.hpp"
 #include "build_information.hpp"
 #include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
-#include "clearway/io/run_folder.hpp"
 #include "clearway/stat/constraints.hpp"
 #include "clearway/stat/design.hpp"
 #include "clearway/stat/formula.hpp"
@@ -21,38 +21,6 @@
 namespace clearway::cli {
 
 namespace {
-
-struct FitOutput {
-  std::string out;
-  bool force = false;
-
-  template <class Self, class Visitor>
-  static void visit(Self& self, Visitor&& field) {
-    field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
-    field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
-  }
-};
-
-/// A run folder that disappears again when the fit fails before anything was written to it.
-class NewRun {
- public:
-  NewRun(const std::string& path, bool force) : folder_(RunFolder::create(path, force)) {}
-  ~NewRun() {
-    std::error_code ignored;
-    if (!kept_) std::filesystem::remove(folder_.path(), ignored);  // removes an empty folder only
-  }
-  NewRun(const NewRun&) = delete;
-  NewRun& operator=(const NewRun&) = delete;
-
-  const RunFolder& keep() {
-    kept_ = true;
-    return folder_;
-  }
-
- private:
-  RunFolder folder_;
-  bool kept_ = false;
-};
 
 struct InferenceExtras {
   std::string cluster;
@@ -83,15 +51,6 @@ std::vector<int> cluster_codes(const Column& column) {
   for (const double value : column.numbers)
     codes.push_back(std::isnan(value) ? -1 : seen.try_emplace(value, static_cast<int>(seen.size())).first->second);
   return codes;
-}
-
-ModelNames names_of(const Design& design) {
-  ModelNames names;
-  names.responses = design.recipe.target;
-  if (has_classes(design.recipe.expert)) names.classes = design.response_names;
-  names.expert_inputs = design.expert_names;
-  names.gate_inputs = design.gate_names;
-  return names;
 }
 
 class FitCommand final : public Command {
@@ -150,7 +109,7 @@ class FitCommand final : public Command {
 
   ExitCode run(Context& context) override {
     std::optional<NewRun> folder;
-    if (!output_.out.empty()) folder.emplace(output_.out, output_.force);
+    if (!output_.out.empty()) folder.emplace(output_);
     if (stream_.stream) return run_in_chunks(context, folder);
     const auto progress = context.console.progress();
     progress(0.0, "reading");
@@ -267,24 +226,13 @@ class FitCommand final : public Command {
     }
     if (folder) {
       const RunFolder& run = folder->keep();
-      run.write_json("config.json", run_config(context.options));
+      run.write_json("config.json", run_config(name(), context.options));
       run.write_json("model.json", model_to_json(result.model, design.recipe, saved_inference(inference)));
       run.write("summary.txt", text);
       run.write_json("summary.json", summary);
       run.write("history.jsonl", history_lines(result));
     }
-    if (context.common.json)
-      context.console.print(json_text(summary));
-    else if (!context.console.quiet())
-      context.console.print(text);
-  }
-
-  /// Every option that shapes the result, under the keys that --config reads.
-  static Json run_config(const OptionList& options) {
-    Json config = {{"clearway", std::string(kVersion)}, {"command", "fit"}};
-    config.update(options.json());
-    for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
-    return config;
+    print_result(context, text, summary);
   }
 
   std::string path_;
@@ -296,7 +244,7 @@ class FitCommand final : public Command {
   InferenceOptions inference_;
   InferenceExtras extras_;
   CsvOptions csv_;
-  FitOutput output_;
+  RunOutput output_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "../prediction_table.hpp"
 #include "../registry.hpp"
+#include "../run_output.hpp"
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
 
@@ -113,10 +114,7 @@ class PredictCommand final : public Command {
         user_error("quantiles need one real or count response; leave --quantiles out for this model");
       options_.quantiles.clear();
     }
-    const bool to_file = options_.out != "-";
-    if (to_file && !options_.force && std::filesystem::exists(options_.out) &&
-        std::filesystem::is_regular_file(options_.out))
-      user_error("{} is there already; --force replaces it", options_.out);
+    refuse_present(options_.out, options_.force);
     Table table = read_csv(path_, csv_);
     std::vector<Column> kept;
     for (const std::string& name : options_.keep) kept.push_back(table.column(name));

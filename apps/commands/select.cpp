@@ -8,11 +8,11 @@
 #include "../fitted_run.hpp"
 #include "../model_json.hpp"
 #include "../registry.hpp"
+#include "../run_output.hpp"
 #include "../selection_json.hpp"
 #include "build_information.hpp"
 #include "clearway/base/text.hpp"
 #include "clearway/io/csv.hpp"
-#include "clearway/io/run_folder.hpp"
 #include "clearway/stat/formula.hpp"
 #include "clearway/stat/penalised.hpp"
 #include "clearway/stat/stepwise.hpp"
@@ -20,17 +20,6 @@
 namespace clearway::cli {
 
 namespace {
-
-struct SelectOutput {
-  std::string out;
-  bool force = false;
-
-  template <class Self, class Visitor>
-  static void visit(Self& self, Visitor&& field) {
-    field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
-    field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
-  }
-};
 
 /// The column choice for one kind of gate and expert: kinds without inputs take none, whatever the others take.
 ColumnChoice choice_for(ColumnChoice choice, ExpertKind expert, GateKind gate) {
@@ -243,24 +232,15 @@ class SelectCommand final : public Command {
       folder->write_json("summary.json", summary);
       folder->write("history.jsonl", history_lines(kept.fit));
     }
-    print(context, text, summary);
+    print_result(context, text, summary);
     return kept.fit.converged ? ExitCode::success : ExitCode::not_converged;
-  }
-
-  void print(const Context& context, const std::string& text, const Json& summary) const {
-    if (context.common.json)
-      context.console.print(json_text(summary));
-    else if (!context.console.quiet())
-      context.console.print(text);
   }
 
   /// config.json as clearway fit would have written it for the model that is kept, and select.json with the options of
   /// the selection.
   static void write_configuration(const Context& context, const RunFolder& folder, int experts,
                                   const CandidateFamily& family) {
-    Json selection = {{"clearway", std::string(kVersion)}, {"command", "select"}};
-    selection.update(context.options.json());
-    for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) selection.erase(key);
+    const Json selection = run_config("select", context.options);
     folder.write_json("select.json", selection);
     Json config = selection;
     config["command"] = "fit";
@@ -305,7 +285,7 @@ class SelectCommand final : public Command {
       folder->write_json("summary.json", summary);
       folder->write("path.csv", selection_csv(result));
     }
-    print(context, text, summary);
+    print_result(context, text, summary);
   }
 
   std::string path_;
@@ -315,7 +295,7 @@ class SelectCommand final : public Command {
   StepwiseOptions stepwise_;
   PenaltyOptions penalty_;
   CsvOptions csv_;
-  SelectOutput output_;
+  RunOutput output_;
 };
 
 }  // namespace

@@ -7,21 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "../command.hpp"
-#include "clearway/io/json.hpp"
+#include "../run_output.hpp"
 
 namespace clearway::cli {
-
-struct StudyOutput {
-  std::string out;
-  bool force = false;
-
-  template <class Self, class Visitor>
-  static void visit(Self& self, Visitor&& field) {
-    field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
-    field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
-  }
-};
 
 /// What a study leaves: a summary to read, one to parse, and tables (name of the file, its bytes).
 struct StudyFiles {
@@ -30,12 +18,25 @@ struct StudyFiles {
   std::vector<std::pair<std::string, std::string>> tables = {};
 };
 
-/// The effective options of a study, as config.json keeps them.
-Json study_config(const Command& command, const Context& context);
+/// What every study declares: its own options, and where its results go.
+template <class Options>
+class StudyCommand : public Command {
+ public:
+  void options(OptionList& list) final {
+    list.group("Study");
+    list.add(options_);
+    list.group("Output");
+    list.add(output_);
+  }
+
+ protected:
+  Options options_;
+  RunOutput output_;
+};
 
 /// Runs `study`, which returns StudyFiles, between making the run folder (where --out asks for one) and filling it, and
 /// prints the summary.
-void write_study(const Command& command, const Context& context, const StudyOutput& output,
+void write_study(const Command& command, const Context& context, const RunOutput& output,
                  const std::function<StudyFiles()>& study);
 
 }  // namespace clearway::cli

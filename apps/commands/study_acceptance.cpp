@@ -7,7 +7,7 @@ namespace clearway::cli {
 
 namespace {
 
-class StudyAcceptanceCommand final : public Command {
+class StudyAcceptanceCommand final : public StudyCommand<AcceptanceOptions> {
  public:
   std::string_view name() const override { return "study acceptance"; }
   std::string_view summary() const override { return "the acceptance table of the spectral method and of EM"; }
@@ -17,13 +17,6 @@ class StudyAcceptanceCommand final : public Command {
            "rival must fail included. The exit code is 3 when a row is not met.\n\n"
            "The run folder holds config.json, summary.txt, summary.json, acceptance.csv and acceptance.md. Results do "
            "not depend on the number of threads.";
-  }
-
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
   }
 
   ExitCode run(Context& context) override {
@@ -39,10 +32,6 @@ class StudyAcceptanceCommand final : public Command {
     context.console.warn("some rows of the table are not met");
     return ExitCode::not_converged;
   }
-
- private:
-  AcceptanceOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

@@ -9,7 +9,6 @@
 
 #include "../registry.hpp"
 #include "clearway/io/file.hpp"
-#include "clearway/io/run_folder.hpp"
 #include "study.hpp"
 
 namespace clearway::cli {
@@ -40,7 +39,7 @@ CoverageReplication from_json(const Json& line, const std::string& where) {
 
 /// The options on which a replication depends; more replications than before are no other study.
 Json lasting_config(const Command& command, const Context& context) {
-  Json config = study_config(command, context);
+  Json config = run_config(command.name(), context.options);
   for (const char* key : {"threads", "sig_figs", "replications"}) config.erase(key);
   return config;
 }
@@ -97,7 +96,7 @@ class GrowingRun {
   std::optional<AppendingFile> file_;
 };
 
-class StudyCoverageCommand final : public Command {
+class StudyCoverageCommand final : public StudyCommand<CoverageOptions> {
  public:
   std::string_view name() const override { return "study coverage"; }
   std::string_view summary() const override { return "how often confidence intervals hold the truth"; }
@@ -119,13 +118,6 @@ class StudyCoverageCommand final : public Command {
            "not depend on the number of threads.";
   }
 
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
-  }
-
   ExitCode run(Context& context) override {
     std::optional<GrowingRun> folder;
     if (!output_.out.empty()) folder.emplace(output_.out, output_.force, lasting_config(*this, context));
@@ -140,10 +132,6 @@ class StudyCoverageCommand final : public Command {
     context.console.print(context.common.json ? files.json : files.text);
     return ExitCode::success;
   }
-
- private:
-  CoverageOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

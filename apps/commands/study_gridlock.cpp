@@ -7,7 +7,7 @@ namespace clearway::cli {
 
 namespace {
 
-class StudyGridlockCommand final : public Command {
+class StudyGridlockCommand final : public StudyCommand<GridlockStudyOptions> {
  public:
   std::string_view name() const override { return "study gridlock"; }
   std::string_view summary() const override { return "spectral start and EM against EM from random starts"; }
@@ -23,13 +23,6 @@ class StudyGridlockCommand final : public Command {
            "depend on the number of threads.";
   }
 
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
-  }
-
   ExitCode run(Context& context) override {
     write_study(*this, context, output_, [&]() -> StudyFiles {
       const GridlockStudy study = run_gridlock_study(options_, context.console.progress());
@@ -39,10 +32,6 @@ class StudyGridlockCommand final : public Command {
     });
     return ExitCode::success;
   }
-
- private:
-  GridlockStudyOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace clearway::cli {
 
 namespace {
 
-class StudyIdentifiabilityCommand final : public Command {
+class StudyIdentifiabilityCommand final : public StudyCommand<IdentifiabilityOptions> {
  public:
   std::string_view name() const override { return "study identifiability"; }
   std::string_view summary() const override { return "whether an expert function is strongly identifiable"; }
@@ -30,13 +30,6 @@ class StudyIdentifiabilityCommand final : public Command {
            "Results do not depend on the number of threads.";
   }
 
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
-  }
-
   ExitCode run(Context& context) override {
     if (!options_.expression.empty() && context.options.given("expert"))
       user_error("--expert and --expression exclude each other");
@@ -48,10 +41,6 @@ class StudyIdentifiabilityCommand final : public Command {
     });
     return ExitCode::success;
   }
-
- private:
-  IdentifiabilityOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include "../registry.hpp"
 #include "clearway/io/file.hpp"
-#include "clearway/io/run_folder.hpp"
 #include "clearway/stat/study_rates.hpp"
 #include "study.hpp"
 
@@ -19,7 +18,7 @@ constexpr const char* kTrials = "trials.csv";
 
 /// The options on which the result depends.
 Json lasting_config(const Command& command, const Context& context) {
-  Json config = study_config(command, context);
+  Json config = run_config(command.name(), context.options);
   for (const char* key : {"threads", "sig_figs"}) config.erase(key);
   return config;
 }
@@ -81,7 +80,7 @@ class GrowingRun {
   std::size_t recorded_ = 0;
 };
 
-class StudyRatesCommand final : public Command {
+class StudyRatesCommand final : public StudyCommand<RateStudyOptions> {
  public:
   std::string_view name() const override { return "study rates"; }
   std::string_view summary() const override { return "errors against the number of rows, beside the rates of theory"; }
@@ -100,13 +99,6 @@ class StudyRatesCommand final : public Command {
            "summary.json. A run that was stopped goes on when the same command is given again, and ends in the same "
            "bytes. Fits that do not converge count like the others and are shown. Results do not depend on the number "
            "of threads.";
-  }
-
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
   }
 
   ExitCode run(Context& context) override {
@@ -137,10 +129,6 @@ class StudyRatesCommand final : public Command {
     }
     return ExitCode::success;
   }
-
- private:
-  RateStudyOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

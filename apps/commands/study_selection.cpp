@@ -8,7 +8,7 @@ namespace clearway::cli {
 
 namespace {
 
-class StudySelectionCommand final : public Command {
+class StudySelectionCommand final : public StudyCommand<SelectionStudyOptions> {
  public:
   std::string_view name() const override { return "study selection"; }
   std::string_view summary() const override { return "how often each criterion finds the right number of experts"; }
@@ -27,13 +27,6 @@ class StudySelectionCommand final : public Command {
            "depend on the number of threads.";
   }
 
-  void options(OptionList& list) override {
-    list.group("Study");
-    list.add(options_);
-    list.group("Output");
-    list.add(output_);
-  }
-
   ExitCode run(Context& context) override {
     bool all_met = true;
     write_study(*this, context, output_, [&]() -> StudyFiles {
@@ -47,10 +40,6 @@ class StudySelectionCommand final : public Command {
     context.console.warn("a criterion is right less often than required");
     return ExitCode::not_converged;
   }
-
- private:
-  SelectionStudyOptions options_;
-  StudyOutput output_;
 };
 
 }  // namespace

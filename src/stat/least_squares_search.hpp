@@ -12,6 +12,7 @@
 #include "clearway/stat/fit.hpp"
 #include "em_engine.hpp"
 #include "levenberg_marquardt.hpp"
+#include "start_pool.hpp"
 #include "starts.hpp"
 
 namespace clearway::detail {
@@ -36,7 +37,7 @@ class LeastSquaresSearch {
 
   const std::vector<LeastSquaresSolution>& solutions() const { return solutions_; }
   /// short_log_likelihood and log_likelihood hold sums of squares over all rows.
-  const std::vector<StartRecord>& records() const { return records_; }
+  const std::vector<StartRecord>& records() const { return pool_.records; }
   const LeastSquaresSolution& best() const;
   /// Polished starts that ended at the winner's sum of squares.
   int agreeing() const;
@@ -47,12 +48,13 @@ class LeastSquaresSearch {
   LeastSquaresSettings settings(std::size_t start) const;
 
  private:
-  void prepare_sample();
+  void prepare_starts();
   void short_runs(std::size_t first, std::size_t count);
   MixtureModel make_start(std::size_t number, StartKind kind);
   void continue_run(std::size_t start, int iterations);
   void polish_best(std::size_t count);
   void polish(const std::vector<std::size_t>& chosen);
+  double same_optimum(double least) const;
   void add_split_starts();
   void report(double fraction, const std::string& what) const;
 
@@ -62,15 +64,13 @@ class LeastSquaresSearch {
   const MixtureModel& prototype_;
   const ProgressCallback& progress_;
   MixtureModel mixture_prototype_;  // what the starts of EM work on
-  Data sample_storage_, sample_standard_, region_data_;
-  const Data* sample_ = nullptr;
+  StartRows rows_;
+  Data region_data_;
   std::optional<StartMaker> maker_, region_maker_;
   std::optional<LeastSquaresProblem> problem_, sample_problem_;
   EngineSettings engine_settings_;
   int threads_;
-  std::vector<MixtureModel> models_;
-  std::vector<StartRecord> records_;
-  std::vector<bool> polished_;
+  StartPool pool_;
   std::vector<LeastSquaresSolution> solutions_;
 };
 

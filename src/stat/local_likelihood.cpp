@@ -3,10 +3,9 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "clearway/base/errors.hpp"
-#include "expert_updates.hpp"
+#include "score_rows.hpp"
 
 namespace clearway::detail {
 namespace {
@@ -14,16 +13,6 @@ namespace {
 using Eigen::Index;
 
 constexpr double kBoundSlack = 1e-9;
-constexpr double kLargestLogRatio = 700;  // exp() of more overflows
-
-// 1 for the first row of a group, 0 for the others: the gate speaks once per group.
-Vector once_per_group(const std::vector<int>& groups, Index rows) {
-  Vector once = Vector::Ones(rows);
-  std::unordered_set<int> seen;
-  for (std::size_t t = 0; t < groups.size(); ++t)
-    if (!seen.insert(groups[t]).second) once(static_cast<Index>(t)) = 0;
-  return once;
-}
 
 }  // namespace
 
@@ -71,31 +60,8 @@ void LocalLikelihood::invert() {
 
 Matrix LocalLikelihood::row_scores(const Data& data) const {
   const Data working = scaling_.standardised(data, 0, data.rows());
-  const ParameterMap& map = engine_->map();
-  const Index n = working.rows();
-  const int k = model_.expert_count();
-  const Matrix r = model_.responsibilities(working);
-  Matrix rows = Matrix::Zero(n, map.size);
-  for (int j = 0; j < k; ++j) {
-    const auto at = static_cast<std::size_t>(j);
-    const Matrix own = expert_score_rows(model_.experts[at], working);
-    for (Index c = 0; c < own.cols(); ++c) {
-      const int f = map.experts[at][static_cast<std::size_t>(c)];
-      if (f >= 0) rows.col(f) += r.col(j).cwiseProduct(own.col(c));
-    }
-  }
-  const Vector once = once_per_group(working.groups, n);
-  if (model_.gate.parameters().size() > 0) {
-    // d log p / d gate = sum_k (r_k / w_k) d w_k, over the weights among the experts.
-    const Matrix log_ratio = r.leftCols(k).array().log() - model_.gate.log_weights(working.gate_inputs).array();
-    const Matrix ratio = (r.leftCols(k).array() > 0).select(log_ratio.array().min(kLargestLogRatio).exp(), 0.0);
-    const Matrix gate = model_.gate.combination_jacobian(working.gate_inputs, ratio);
-    for (Index c = 0; c < gate.cols(); ++c) {
-      const int f = map.gate[static_cast<std::size_t>(c)];
-      if (f >= 0) rows.col(f) += gate.col(c).cwiseProduct(once);
-    }
-  }
-  if (model_.has_noise && map.noise >= 0) rows.col(map.noise) = r.col(k).array() - model_.noise_weight;
+  Matrix rows = score_rows(model_, engine_->map(), working, model_.responsibilities(working),
+                           working.groups.empty() ? Vector() : first_of_group(working.groups));
   if (working.weights.size()) rows = working.weights.asDiagonal() * rows;
   return rows;
 }

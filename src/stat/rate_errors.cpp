@@ -110,6 +110,10 @@ void RateErrors::measure(const MixtureModel& fitted, RateTrial& trial) const {
   measure_functions(fitted, trial);
 }
 
+Vector RateErrors::average_weights(const Gate& gate) const {
+  return gate.log_weights(inputs_.gate_inputs).array().exp().colwise().mean().matrix().transpose();
+}
+
 void RateErrors::measure_functions(const MixtureModel& fitted, RateTrial& trial) const {
   const Matrix difference = fitted.mean(inputs_) - true_mean_;
   trial.error(RateQuantity::regression) = std::sqrt(difference.squaredNorm() / static_cast<double>(difference.rows()));
@@ -128,7 +132,15 @@ void RateErrors::measure_parameters(const MixtureModel& fitted, RateTrial& trial
     ours.variances.resize(0);
     theirs.variances.resize(0);
   }
-  const GateBlocks form = gate_blocks(problem_->truth.gate);
+  const Vector shares = average_weights(fitted.gate);
+  GateBlocks form = gate_blocks(problem_->truth.gate);
+  if (!form.comparable || !problem_->gate_comparable) {
+    form.intercepts_relative = form.slopes_relative = false;
+    ours.gate_intercepts = shares.array().log();
+    theirs.gate_intercepts = average_weights(problem_->truth.gate).array().log();
+    ours.gate_slopes.resize(ours.size(), 0);
+    theirs.gate_slopes.resize(theirs.size(), 0);
+  }
   const auto loss_of = [&](const VoronoiExponentRule& rule) {
     if (!form.intercepts_relative) return voronoi_loss(ours, theirs, rule, problem_->atom_weight);
     return voronoi_loss_up_to_translation(
@@ -148,8 +160,6 @@ void RateErrors::measure_parameters(const MixtureModel& fitted, RateTrial& trial
   }
   trial.error(RateQuantity::first_order_loss) = first_order.total;
 
-  const Vector shares =
-      fitted.gate.log_weights(inputs_.gate_inputs).array().exp().colwise().mean().matrix().transpose();
   const auto stands_alone = [&](int i) {
     return atoms[static_cast<std::size_t>(loss.cells[static_cast<std::size_t>(i)])] == 1;
   };

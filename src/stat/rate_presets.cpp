@@ -7,15 +7,6 @@
 
 namespace clearway {
 namespace detail {
-namespace {
-
-// One expert: block of its gate, intercept and slope (or all coefficients of a multinomial one), noise.
-struct Part {
-  std::vector<double> gate;
-  std::vector<double> mean;
-  double sigma = 0;
-};
-
 MixtureModel mixture(const GateSpec& gate, const ExpertSpec& expert, int dim, int classes,
                      const std::vector<Part>& parts) {
   MixtureModel model;
@@ -31,6 +22,8 @@ MixtureModel mixture(const GateSpec& gate, const ExpertSpec& expert, int dim, in
   }
   return model;
 }
+
+namespace {
 
 constexpr const char* kSoftmaxPaper = "Nguyen, Nguyen, Ho, NeurIPS 2023, arXiv 2305.03288";
 constexpr const char* kLaplacePaper = "Han, Nguyen, Harris, Ho, Saria, NeurIPS 2024, arXiv 2402.03226 (FuseMoE)";
@@ -217,6 +210,15 @@ constexpr std::array kMakers{
     Maker{"least-squares-sigmoid", +[] { return least_squares(false); }},
     Maker{"least-squares-linear", +[] { return least_squares(true); }},
     Maker{"multinomial-vanishing", +[] { return multinomial(true); }},
+    Maker{"modified-inputs", modified_inputs_problem},
+    Maker{"top-k", top_k_problem},
+    Maker{"activated", activated_problem},
+    Maker{"perturbed-cosine", perturbed_cosine_problem},
+    Maker{"hierarchical-softmax", +[] { return hierarchical_problem(LevelKind::softmax, LevelKind::softmax); }},
+    Maker{"hierarchical-mixed", +[] { return hierarchical_problem(LevelKind::softmax, LevelKind::laplace); }},
+    Maker{"hierarchical-laplace", +[] { return hierarchical_problem(LevelKind::laplace, LevelKind::laplace); }},
+    Maker{"sigmoid-sparse", +[] { return sigmoid_problem(false); }},
+    Maker{"sigmoid-dense", +[] { return sigmoid_problem(true); }},
 };
 
 RateProblem made(const Maker& maker) {

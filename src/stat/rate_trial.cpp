@@ -34,6 +34,24 @@ Matrix draw_inputs(const RateProblem& problem, Index rows, RandomStream& stream)
   return Matrix::NullaryExpr(rows, problem.dim(), [&] { return stream.uniform(problem.low, problem.high); });
 }
 
+// The intercept of each of `copies` experts that share the weight of one. For sigmoids beside gate slopes there is none;
+// this one is right where the linear score is 0.
+double shared_intercept(const Gate& gate, double intercept, int copies) {
+  const double temperature = gate.temperature();
+  switch (gate.spec().kind) {
+    case GateKind::laplace:
+    case GateKind::cosine:
+      return intercept - std::log(copies);
+    case GateKind::sigmoid:
+    case GateKind::unnormalised_sigmoid: {
+      const double weight = 1 / (1 + std::exp(-intercept / temperature)) / copies;
+      return temperature * std::log(weight / (1 - weight));
+    }
+    default:
+      return intercept - temperature * std::log(copies);
+  }
+}
+
 // Near the truth: every further expert is a copy of a true one that is drawn at random, copies share its weight, and
 // every parameter moves by a normal number of a tenth of its size (at least of 1) times n^(-1/4).
 MixtureModel near_truth(const RateProblem& problem, int fitted, std::int64_t rows, RandomStream& stream) {
@@ -51,12 +69,20 @@ MixtureModel near_truth(const RateProblem& problem, int fitted, std::int64_t row
   };
   MixtureModel start;
   start.form = truth.form;
-  start.gate = Gate(truth.gate.spec(), truth.gate.inputs(), fitted);
+  start.gate = Gate(problem.fitted_gate(fitted), truth.gate.inputs(), fitted);
+  if (truth.gate.spec().kind == GateKind::hierarchical) {  // a copy stays in the group of its original
+    std::vector<int> group_of;
+    for (const int j : original) group_of.push_back(truth.gate.group_of()[static_cast<std::size_t>(j)]);
+    start.gate.set_group_of(group_of);
+  }
+  start.gate.shared() = truth.gate.shared();
+  for (double& parameter : start.gate.shared()) move(parameter);
   for (int i = 0; i < fitted; ++i) {
     const int j = original[static_cast<std::size_t>(i)];
     if (truth.gate.block_size() > 0) {
       start.gate.block(i) = truth.gate.block(j);
-      start.gate.block(i)(0) -= truth.gate.spec().temperature * std::log(copies[static_cast<std::size_t>(j)]);
+      start.gate.block(i)(0) =
+          shared_intercept(truth.gate, truth.gate.block(j)(0), copies[static_cast<std::size_t>(j)]);
       for (double& parameter : start.gate.block(i)) move(parameter);
     }
     Expert expert = truth.experts[static_cast<std::size_t>(j)];
@@ -114,7 +140,7 @@ FitOptions fit_options_of(const RateProblem& problem, int fitted, RandomStream& 
                           const RateStudyOptions& options) {
   FitOptions fit_options;
   fit_options.experts = fitted;
-  fit_options.gate = problem.truth.gate.spec();
+  fit_options.gate = problem.fitted_gate(fitted);
   fit_options.expert = problem.truth.experts.front().spec();
   fit_options.method = problem.method;
   fit_options.starts = options.starts;

@@ -14,15 +14,7 @@ namespace {
 using Eigen::Index;
 constexpr Index kBlockRows = 2048;
 constexpr Index kBlocksAtOnce = 16;
-
-// 1 for the first row of every group.
-Vector first_of_group(const std::vector<int>& groups) {
-  Vector first(static_cast<Index>(groups.size()));
-  std::unordered_set<int> seen;
-  for (std::size_t t = 0; t < groups.size(); ++t)
-    first(static_cast<Index>(t)) = seen.insert(groups[t]).second ? 1.0 : 0.0;
-  return first;
-}
+constexpr double kLargestLogRatio = 700;  // exp() of more overflows
 
 // Clusters numbered from 0 in order of appearance.
 std::vector<Index> numbered(const std::vector<int>& clusters, Index& count) {
@@ -39,13 +31,22 @@ std::vector<Index> numbered(const std::vector<int>& clusters, Index& count) {
 
 }  // namespace
 
+Vector first_of_group(const std::vector<int>& groups) {
+  Vector first(static_cast<Index>(groups.size()));
+  std::unordered_set<int> seen;
+  for (std::size_t t = 0; t < groups.size(); ++t)
+    first(static_cast<Index>(t)) = seen.insert(groups[t]).second ? 1.0 : 0.0;
+  return first;
+}
+
 Matrix score_rows(const MixtureModel& model, const ParameterMap& map, const Data& block, const Matrix& responsibilities,
                   const Vector& gate_speaks) {
   const int k = model.expert_count();
   Matrix rows = Matrix::Zero(block.rows(), map.size);
   // Values v with sum_k w_k v_k differentiated at fixed v: v_k = r_k / w_k gives sum_k r_k d log w_k.
-  const Matrix weights = model.gate.log_weights(block.gate_inputs).array().exp();
-  const Matrix ratio = responsibilities.leftCols(k).array() / weights.array().max(1e-300);
+  const auto r = responsibilities.leftCols(k).array();
+  const Matrix log_ratio = r.log() - model.gate.log_weights(block.gate_inputs).array();
+  const Matrix ratio = (r > 0).select(log_ratio.array().min(kLargestLogRatio).exp(), 0.0);
   Matrix gate = model.gate.combination_jacobian(block.gate_inputs, ratio);
   if (gate_speaks.size()) gate = gate_speaks.asDiagonal() * gate;
   for (std::size_t i = 0; i < map.gate.size(); ++i)

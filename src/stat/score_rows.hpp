@@ -5,6 +5,9 @@
 
 namespace clearway::detail {
 
+/// 1 for the first row of every group, 0 for its others.
+Vector first_of_group(const std::vector<int>& groups);
+
 /// d log p(y_t | x_t) / d theta for every row of a block on the working scale, theta the free parameters of `map`:
 /// n x map.size, not multiplied by case weights and without penalty. By Fisher's identity a row is the complete-data
 /// score averaged over the responsibilities (n x k, with noise n x (k + 1)). `gate_speaks` is 1 for the rows whose

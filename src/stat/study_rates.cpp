@@ -118,6 +118,12 @@ RateProblem rate_problem(const RateStudyOptions& options) {
   return problem;
 }
 
+GateSpec RateProblem::fitted_gate(int k) const {
+  GateSpec spec = truth.gate.spec();
+  if (spec.top_k > 0) spec.top_k += k - truth.expert_count();
+  return spec;
+}
+
 RateStudy run_rate_study(const RateStudyOptions& options, const std::vector<RateTrial>& known,
                          const RateRecorder& record, const RateProgress& progress) {
   RateStudy study{options, rate_problem(options), rate_rows(options.rows), {}};
@@ -165,15 +171,13 @@ RateStudy run_rate_study(const RateStudyOptions& options, const std::vector<Rate
 
 std::optional<double> theoretical_exponent(const RateProblem& problem, int fitted, RateQuantity quantity) {
   const int cell = problem.largest_cell(fitted);
+  if (cell > 1 && problem.over_misses_truth) return std::nullopt;
   if (quantity == RateQuantity::regression || quantity == RateQuantity::density) return -0.5;
   if (quantity == RateQuantity::first_order_loss && cell > 1) return std::nullopt;  // its terms have different rates
-  if (!is_over(quantity)) {
-    const bool needs_over = cell > 1 && (quantity == RateQuantity::loss || quantity == RateQuantity::weight);
-    if (needs_over && (!problem.over_rates || cell > problem.known_cells)) return std::nullopt;
-    if (!problem.exact_rates) return std::nullopt;
-    return -0.5;
-  }
-  if (cell < 2 || !problem.over_rates || cell > problem.known_cells) return std::nullopt;
+  // One loss bounds them all: where theory has none for shared experts, it says nothing of the others beside them.
+  if (cell > 1 && (!problem.over_rates || cell > problem.known_cells)) return std::nullopt;
+  if (!is_over(quantity)) return problem.exact_rates ? std::optional(-0.5) : std::nullopt;
+  if (cell < 2) return std::nullopt;
   const VoronoiExponents p = problem.exponents(cell);
   switch (quantity) {
     case RateQuantity::gate_slope_over:

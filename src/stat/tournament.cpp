@@ -22,7 +22,7 @@ constexpr int kReseedRounds = 2;
 constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
 constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
 // Streams of randomness, so that no two uses share one.
-constexpr std::uint64_t kSubsampleStream = 1, kStartStream = 1000;
+constexpr std::uint64_t kStartStream = 1000;
 
 bool at_floor(const Expert& expert, double floor) {
   constexpr double kSlack = 1 + 1e-6;
@@ -43,18 +43,15 @@ Tournament::Tournament(const Data& data, const FitOptions& options, const Scalin
       prototype_(prototype),
       settings_(settings),
       optimise_settings_(optimise_settings),
-      progress_(progress) {
-  prepare_sample();
+      progress_(progress),
+      rows_(data, options, scaling) {
+  maker_.emplace(rows_.standardised(), prototype_);
 }
 
 void Tournament::add_user_start(const MixtureModel& model) {
-  StartRecord record;
-  record.kind = StartKind::user;
-  records_.push_back(record);
-  models_.push_back(model);
-  polished_.push_back(false);
-  const auto own = make_engine(*sample_, scaling_, prototype_, serial_settings());
-  continue_run(models_.size() - 1, *own, options_.short_iterations);
+  const std::size_t start = pool_.add(model, StartKind::user);
+  const auto own = make_engine(rows_.raw(), scaling_, prototype_, serial_settings());
+  continue_run(start, *own, options_.short_iterations);
 }
 
 EmEngine& Tournament::engine() {
@@ -72,25 +69,6 @@ void Tournament::report(double fraction, const std::string& what) const {
   if (progress_) progress_(fraction, what);
 }
 
-// The rows of the tournament: all, or a random sample. Its data are kept on both scales.
-void Tournament::prepare_sample() {
-  const Index n = data_.rows();
-  if (n <= options_.start_rows) {
-    sample_ = &data_;
-  } else {
-    RandomStream stream(static_cast<std::uint64_t>(options_.seed), kSubsampleStream);
-    std::vector<Index> rows;
-    for (std::size_t i :
-         stream.sample_without_replacement(static_cast<std::size_t>(n), static_cast<std::size_t>(options_.start_rows)))
-      rows.push_back(static_cast<Index>(i));
-    sample_storage_ = data_.subset(rows);
-    if (sample_storage_.weights.size() && !(sample_storage_.weights.sum() > 0)) sample_storage_.weights.setOnes();
-    sample_ = &sample_storage_;
-  }
-  sample_standard_ = scaling_.standardised(*sample_, 0, sample_->rows());
-  maker_.emplace(sample_standard_, prototype_);
-}
-
 // Kinds of a batch of starts, in a fixed mixture; the first batch begins with the spectral start.
 StartKind Tournament::kind_of(std::size_t number) const {
   if (options_.method == FitMethod::spectral) return StartKind::spectral;
@@ -103,19 +81,17 @@ StartKind Tournament::kind_of(std::size_t number) const {
 // Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
 // run: twice as many starts for the same work (successive halving).
 void Tournament::short_runs(std::size_t first, std::size_t count) {
-  const std::size_t offset = models_.size();
-  models_.resize(offset + count);
-  records_.resize(offset + count);
+  const std::size_t offset = pool_.grow(count);
   std::vector<std::vector<std::string>> notes(count);
   std::vector<std::unique_ptr<EmEngine>> engines(count);
   const int screening = std::min(options_.short_iterations, kScreeningIterations);
   parallel_for(count, settings_.threads, [&](std::size_t i) {
-    StartRecord& record = records_[offset + i];
+    StartRecord& record = pool_.records[offset + i];
     record.kind = kind_of(first + i);
     try {
-      engines[i] = make_engine(*sample_, scaling_, prototype_, serial_settings());
+      engines[i] = make_engine(rows_.raw(), scaling_, prototype_, serial_settings());
       RandomStream stream(static_cast<std::uint64_t>(options_.seed), kStartStream + first + i);
-      models_[offset + i] =
+      pool_.models[offset + i] =
           record.kind == StartKind::spectral
               ? maker_->make_spectral(*engines[i], static_cast<std::uint64_t>(options_.seed) + first + i,
                                       options_.method == FitMethod::spectral, notes[i])
@@ -127,27 +103,20 @@ void Tournament::short_runs(std::size_t first, std::size_t count) {
   });
   for (auto& n : notes)
     for (auto& text : n) diagnoses_.push_back(std::move(text));
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < count; ++i)
-    if (records_[offset + i].failure.empty()) order.push_back(i);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
-    return records_[offset + x].short_log_likelihood > records_[offset + y].short_log_likelihood;
-  });
-  order.resize(
-      std::min(order.size(), std::max<std::size_t>(static_cast<std::size_t>(options_.polished) + 1, count / 3)));
+  const std::vector<std::size_t> order = pool_.better_third(offset, options_.polished, Better::larger);
   parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
-    continue_run(offset + order[i], *engines[order[i]], options_.short_iterations - screening);
+    continue_run(order[i], *engines[order[i] - offset], options_.short_iterations - screening);
   });
 }
 
 // Some more iterations of one start on the rows of the tournament.
 void Tournament::continue_run(std::size_t start, EmEngine& engine, int iterations) {
   if (iterations <= 0) return;
-  StartRecord& record = records_[start];
-  const double value = run_short(engine, models_[start], iterations);
+  StartRecord& record = pool_.records[start];
+  const double value = run_short(engine, pool_.models[start], iterations);
   record.short_log_likelihood = (value / engine.total_weight() + scaling_.log_jacobian()) * total_weight();
   record.iterations += iterations;
-  record.degenerate = is_degenerate(models_[start]);
+  record.degenerate = is_degenerate(pool_.models[start]);
   if (!std::isfinite(value)) record.failure = "the likelihood is not finite";
 }
 
@@ -155,18 +124,15 @@ void Tournament::continue_run(std::size_t start, EmEngine& engine, int iteration
 // turn at the expense of each of the present ones (after Ueda et al. 2000, split and merge EM).
 void Tournament::reseeded_runs(const Solution& best) {
   const auto k = static_cast<std::size_t>(options_.experts);
-  const std::size_t offset = models_.size();
-  models_.resize(offset + k);
-  records_.resize(offset + k);
   // Children of the best solution look good from the start and would crowd out independent ones: only the best child
   // is ever polished, by reseed_improves().
-  polished_.resize(models_.size(), true);
+  const std::size_t offset = pool_.grow(k, true);
   parallel_for(k, settings_.threads, [&](std::size_t j) {
-    StartRecord& record = records_[offset + j];
+    StartRecord& record = pool_.records[offset + j];
     record.kind = StartKind::reseeded;
     try {
-      const auto engine = make_engine(*sample_, scaling_, prototype_, serial_settings());
-      models_[offset + j] = maker_->make_reseeded(best.model, static_cast<int>(j), *engine);
+      const auto engine = make_engine(rows_.raw(), scaling_, prototype_, serial_settings());
+      pool_.models[offset + j] = maker_->make_reseeded(best.model, static_cast<int>(j), *engine);
       continue_run(offset + j, *engine, options_.short_iterations);
     } catch (const std::runtime_error& error) {
       record.failure = error.what();
@@ -187,12 +153,12 @@ bool Tournament::is_degenerate(const MixtureModel& model) const {
 // Heteroscedastic experts have a noise level per row: some row that belongs to an expert lies at the floor.
 bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
   constexpr double kBelongs = 0.01;
-  const Matrix r = model.responsibilities(sample_standard_);
+  const Matrix r = model.responsibilities(rows_.standardised());
   const double floor = settings_.sigma_floor * (1 + 1e-6);
   for (int j = 0; j < model.expert_count(); ++j) {
     const Expert& expert = model.experts[static_cast<std::size_t>(j)];
     if (expert.spec().kind != ExpertKind::heteroscedastic) continue;
-    const Vector variance = expert.variance(sample_standard_.expert_inputs, Vector(), Vector());
+    const Vector variance = expert.variance(rows_.standardised().expert_inputs, Vector(), Vector());
     for (Index i = 0; i < r.rows(); ++i)
       if (r(i, j) > kBelongs && variance(i) <= floor * floor) return true;
   }
@@ -202,20 +168,20 @@ bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
 // Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
 // one when it looks better than all others.
 void Tournament::polish_best(int count) {
-  std::vector<std::size_t> order(models_.size());
+  std::vector<std::size_t> order(pool_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::erase_if(order, [&](std::size_t i) { return polished_[i] || !records_[i].failure.empty(); });
+  std::erase_if(order, [&](std::size_t i) { return pool_.polished[i] || !pool_.records[i].failure.empty(); });
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    if (records_[a].degenerate != records_[b].degenerate) return !records_[a].degenerate;
-    return records_[a].short_log_likelihood > records_[b].short_log_likelihood;
+    if (pool_.records[a].degenerate != pool_.records[b].degenerate) return !pool_.records[a].degenerate;
+    return pool_.records[a].short_log_likelihood > pool_.records[b].short_log_likelihood;
   });
   std::vector<std::size_t> chosen;
   for (std::size_t i : order)
-    if (static_cast<int>(chosen.size()) < count && !records_[i].degenerate) chosen.push_back(i);
+    if (static_cast<int>(chosen.size()) < count && !pool_.records[i].degenerate) chosen.push_back(i);
   bool degenerate_known =
       std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
   for (std::size_t i : order)
-    if (records_[i].degenerate && (chosen.empty() || !degenerate_known)) {
+    if (pool_.records[i].degenerate && (chosen.empty() || !degenerate_known)) {
       chosen.push_back(i);
       degenerate_known = true;
     }
@@ -224,7 +190,7 @@ void Tournament::polish_best(int count) {
 
 // Carries the given starts to convergence on all rows.
 void Tournament::polish(const std::vector<std::size_t>& chosen) {
-  for (std::size_t i : chosen) polished_[i] = true;
+  for (std::size_t i : chosen) pool_.polished[i] = true;
   std::vector<Solution> found(chosen.size());
   // Small problems: solutions side by side. Large ones: one after the other, each on all threads.
   const bool large = data_.rows() >= 20000;
@@ -242,15 +208,15 @@ void Tournament::polish(const std::vector<std::size_t>& chosen) {
 Solution Tournament::polish_one(std::size_t start, EmEngine& engine) {
   Solution solution;
   solution.start = start;
-  solution.model = models_[start];
+  solution.model = pool_.models[start];
   OptimiseSettings settings = optimise_settings_;
   settings.start = static_cast<int>(start);
   solution.outcome = optimise(engine, solution.model, settings);
   solution.degenerate = is_degenerate(solution.model);
   solution.penalty = engine.penalty(solution.model);
-  records_[start].log_likelihood = solution.outcome.objective + scaling_.log_jacobian() * engine.total_weight();
-  records_[start].iterations += solution.outcome.iterations;
-  records_[start].degenerate = solution.degenerate;
+  pool_.records[start].log_likelihood = solution.outcome.objective + scaling_.log_jacobian() * engine.total_weight();
+  pool_.records[start].iterations += solution.outcome.iterations;
+  pool_.records[start].degenerate = solution.degenerate;
   return solution;
 }
 
@@ -267,7 +233,7 @@ const Solution* Tournament::best(bool degenerate_too) const {
 int Tournament::agreeing(const Solution& winner) const {
   return static_cast<int>(std::count_if(solutions_.begin(), solutions_.end(), [&](const Solution& s) {
     // A child of another solution is no independent witness.
-    const bool independent = records_[s.start].kind != StartKind::reseeded || s.start == winner.start;
+    const bool independent = pool_.records[s.start].kind != StartKind::reseeded || s.start == winner.start;
     return independent && s.degenerate == winner.degenerate &&
            std::abs(s.outcome.objective - winner.outcome.objective) <=
                kAgreement * std::max(1.0, std::abs(winner.outcome.objective));
@@ -279,7 +245,6 @@ void Tournament::run() {
   spectral_applies_ = options_.experts > 1 && maker_->spectral_applies(reason);
   if (options_.experts == 1) {
     short_runs(0, 1);
-    polished_.resize(models_.size(), false);
     polish_best(1);
     check_nested();
     return;
@@ -293,7 +258,6 @@ void Tournament::run() {
     short_runs(made, static_cast<std::size_t>(batch));
     made += static_cast<std::size_t>(batch);
     report(0.5 * static_cast<double>(made) / static_cast<double>(made + kBatch), "starts");
-    polished_.resize(models_.size(), false);
     polish_best(polish_count(overlapping));
     report(0.9, "polish");
     while (reseeds > 0 && reseed_improves()) --reseeds;
@@ -310,12 +274,7 @@ void Tournament::run() {
     batch = std::min<int>(first_batch(), options_.max_starts - static_cast<int>(made));
   }
   check_nested();
-  if (!best(true)) {
-    std::string why = "no start gave a finite likelihood";
-    for (const StartRecord& r : records_)
-      if (!r.failure.empty()) why = r.failure;
-    world_error("fitting failed: {}", why);
-  }
+  if (!best(true)) world_error("fitting failed: {}", pool_.failure("no start gave a finite likelihood"));
 }
 
 // A larger model must not end below a smaller one that it contains. Where the smaller one comes close (or is cheap
@@ -332,14 +291,10 @@ void Tournament::check_nested() {
     smaller.start_rows = options_.start_rows;
     const FitResult nested = fit(data_, smaller);
     if (!(nested.log_likelihood > -std::numeric_limits<double>::infinity())) continue;
-    StartRecord record;
-    record.kind = StartKind::nested;
-    record.short_log_likelihood = nested.log_likelihood;
-    record.iterations = nested.iterations;
-    records_.push_back(record);
-    models_.push_back(enlarge(scaling_.to_standard(nested.model), prototype_));
-    polished_.push_back(false);
-    polish({models_.size() - 1});
+    const std::size_t start = pool_.add(enlarge(scaling_.to_standard(nested.model), prototype_), StartKind::nested);
+    pool_.records[start].short_log_likelihood = nested.log_likelihood;
+    pool_.records[start].iterations = nested.iterations;
+    polish({start});
     found = best(options_.keep_degenerate);
   }
 }
@@ -347,17 +302,17 @@ void Tournament::check_nested() {
 // What a constant gate reaches from the experts of a solution in a short run.
 double Tournament::constant_gate_objective(const Solution& solution) const {
   MixtureModel constant = solution.model;
-  const Vector share = solution.model.gate.log_weights(sample_standard_.gate_inputs).array().exp().colwise().mean();
+  const Vector share = solution.model.gate.log_weights(rows_.standardised().gate_inputs).array().exp().colwise().mean();
   constant.gate = Gate(GateSpec{.kind = GateKind::constant}, constant.gate.inputs(), constant.gate.experts());
   constant.gate.parameters() = share.array().max(1e-6).log();
   constant.gate.pin();
-  const auto engine = make_engine(*sample_, scaling_, constant, serial_settings());
+  const auto engine = make_engine(rows_.raw(), scaling_, constant, serial_settings());
   return run_short(*engine, constant, kScreeningIterations) / engine->total_weight() * total_weight();
 }
 
 // Experts that overlap make many local optima: then a few polished starts that agree prove little.
 bool Tournament::overlaps(const Solution& solution) const {
-  const Matrix r = solution.model.responsibilities(sample_standard_);
+  const Matrix r = solution.model.responsibilities(rows_.standardised());
   const double entropy = -(r.array() * r.array().max(1e-300).log()).sum();
   // Counts and positive responses tell less per row: with few rows, less overlap is enough for doubt.
   const Expert& expert = solution.model.experts.front();
@@ -372,19 +327,19 @@ bool Tournament::reseed_improves() {
   if (!before) return false;
   stable_under_reseeding_ = false;
   const double value = before->outcome.objective;
-  const double short_value = records_[before->start].short_log_likelihood;
-  const std::size_t offset = models_.size();
+  const double short_value = pool_.records[before->start].short_log_likelihood;
+  const std::size_t offset = pool_.size();
   reseeded_runs(Solution(*before));
   std::size_t top = offset;
-  for (std::size_t i = offset; i < models_.size(); ++i)
-    if (records_[i].failure.empty() && !records_[i].degenerate &&
-        (!records_[top].failure.empty() || records_[top].degenerate ||
-         records_[i].short_log_likelihood > records_[top].short_log_likelihood))
+  for (std::size_t i = offset; i < pool_.size(); ++i)
+    if (pool_.records[i].failure.empty() && !pool_.records[i].degenerate &&
+        (!pool_.records[top].failure.empty() || pool_.records[top].degenerate ||
+         pool_.records[i].short_log_likelihood > pool_.records[top].short_log_likelihood))
       top = i;
   // Not worth polishing when even a long way to go could not reach the best solution.
   const double margin = 1e-3 * total_weight() + 2.0;
-  if (!records_[top].failure.empty() || records_[top].degenerate ||
-      records_[top].short_log_likelihood <
+  if (!pool_.records[top].failure.empty() || pool_.records[top].degenerate ||
+      pool_.records[top].short_log_likelihood <
           std::min(short_value, value + scaling_.log_jacobian() * total_weight()) - margin)
     return !(stable_under_reseeding_ = true);
   polish({top});

@@ -10,6 +10,7 @@
 #include "clearway/stat/fit.hpp"
 #include "em_engine.hpp"
 #include "optimise.hpp"
+#include "start_pool.hpp"
 #include "starts.hpp"
 
 namespace clearway::detail {
@@ -36,7 +37,7 @@ class Tournament {
   void run();
 
   const std::vector<Solution>& solutions() const { return solutions_; }
-  const std::vector<StartRecord>& records() const { return records_; }
+  const std::vector<StartRecord>& records() const { return pool_.records; }
   /// What the spectral start said about its assumptions.
   const std::vector<std::string>& diagnoses() const { return diagnoses_; }
   /// The best solution; degenerate ones count only when asked for. Null when there is none.
@@ -54,7 +55,6 @@ class Tournament {
   double total_weight() const { return data_.weights.size() ? data_.weights.sum() : static_cast<double>(data_.rows()); }
   EngineSettings serial_settings() const;
   void report(double fraction, const std::string& what) const;
-  void prepare_sample();
   StartKind kind_of(std::size_t number) const;
   void short_runs(std::size_t first, std::size_t count);
   void continue_run(std::size_t start, EmEngine& engine, int iterations);
@@ -77,15 +77,12 @@ class Tournament {
   const EngineSettings& settings_;
   const OptimiseSettings& optimise_settings_;
   const ProgressCallback& progress_;
-  Data sample_storage_, sample_standard_;
-  const Data* sample_ = nullptr;
+  StartRows rows_;
   std::optional<StartMaker> maker_;
   bool spectral_applies_ = false;
   bool stable_under_reseeding_ = false;
   std::unique_ptr<EmEngine> engine_;
-  std::vector<StartRecord> records_;
-  std::vector<MixtureModel> models_;
-  std::vector<bool> polished_;
+  StartPool pool_;
   std::vector<Solution> solutions_;
   std::vector<std::string> diagnoses_;
 };

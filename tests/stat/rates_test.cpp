@@ -117,6 +117,12 @@ TEST(RateTheory, FollowsTheTableOfExponents) {
   EXPECT_EQ(exponents("multinomial-vanishing", 3), none);
   EXPECT_EQ(exponents("least-squares-sigmoid", 3), (std::vector<double>(4, -1.0 / 4)));
   EXPECT_EQ(exponents("least-squares-linear", 3), none) << "slower than every power";
+  EXPECT_EQ(exponents("top-k", 3), (std::vector<double>{-1.0 / 8, -1.0 / 4, -1.0 / 8, -1.0 / 4}));
+  EXPECT_EQ(exponents("sigmoid-sparse", 3), std::vector<double>(4, -1.0 / 4));
+  for (const char* unknown : {"sigmoid-dense", "activated", "perturbed-cosine", "modified-inputs"})
+    EXPECT_EQ(exponents(unknown, 3), none) << unknown;
+  for (const char* unknown : {"hierarchical-softmax", "hierarchical-mixed", "hierarchical-laplace"})
+    EXPECT_EQ(exponents(unknown, 5), none) << unknown;
 
   const RateProblem softmax = rate_problem(preset("softmax-gauss"));
   EXPECT_EQ(theoretical_exponent(softmax, 2, RateQuantity::loss), -0.5);
@@ -124,6 +130,24 @@ TEST(RateTheory, FollowsTheTableOfExponents) {
   EXPECT_EQ(theoretical_exponent(softmax, 5, RateQuantity::loss), std::nullopt);
   EXPECT_EQ(theoretical_exponent(softmax, 5, RateQuantity::regression), -0.5);
   EXPECT_EQ(theoretical_exponent(softmax, 3, RateQuantity::first_order_loss), std::nullopt);
+
+  const RateProblem activated = rate_problem(preset("activated"));
+  EXPECT_EQ(theoretical_exponent(activated, 2, RateQuantity::expert_slope_exact), -0.5);
+  EXPECT_EQ(theoretical_exponent(activated, 3, RateQuantity::expert_slope_exact), std::nullopt)
+      << "no exponents of shared experts, so no loss that would bound the others";
+  EXPECT_EQ(theoretical_exponent(activated, 3, RateQuantity::regression), -0.5);
+  const RateProblem dense = rate_problem(preset("sigmoid-dense"));
+  EXPECT_EQ(theoretical_exponent(dense, 2, RateQuantity::regression), -0.5);
+  EXPECT_EQ(theoretical_exponent(dense, 3, RateQuantity::regression), std::nullopt) << "the fit goes elsewhere";
+}
+
+// Density estimation with a top-k gate needs as many more selected experts as there are fitted ones (arXiv 2309.13850).
+TEST(RateProblem, ATopKGateSelectsMoreExpertsWhenThereAreMore) {
+  const RateProblem problem = rate_problem(preset("top-k"));
+  EXPECT_EQ(problem.fitted_gate(2).top_k, 1);
+  EXPECT_EQ(problem.fitted_gate(3).top_k, 2);
+  EXPECT_EQ(problem.fitted_gate(4).top_k, 3);
+  EXPECT_EQ(rate_problem(preset("softmax-gauss")).fitted_gate(3).top_k, 0);
 }
 
 TEST(RateTheory, VerdictsAreWords) {
@@ -143,15 +167,39 @@ MixtureModel translated(MixtureModel model) {
   return model;
 }
 
-// The truth with its last expert written twice, half of the weight each.
-MixtureModel with_last_expert_twice(const MixtureModel& truth) {
+double sigmoid(double score) {
+  return 1 / (1 + std::exp(-score));
+}
+
+// The truth with its last expert written twice, half of the weight each. A top-1 gate becomes a top-2 gate that is so
+// steep that the second of the selected experts counts for nothing where it is not the twin of the first.
+MixtureModel with_last_expert_twice(const RateProblem& problem) {
+  const MixtureModel& truth = problem.truth;
   MixtureModel model = truth;
   const int k = truth.expert_count();
   model.experts.push_back(truth.experts.back());
-  model.gate = Gate(truth.gate.spec(), truth.gate.inputs(), k + 1);
+  model.gate = Gate(problem.fitted_gate(k + 1), truth.gate.inputs(), k + 1);
+  if (truth.gate.spec().kind == GateKind::hierarchical) {
+    std::vector<int> groups = truth.gate.group_of();
+    groups.push_back(groups.back());
+    model.gate.set_group_of(groups);
+  }
+  model.gate.shared() = truth.gate.shared();
+  constexpr double kSteep = 1e5;
+  const bool cosine = truth.gate.spec().kind == GateKind::cosine;  // its intercepts are not divided by the temperature
+  const double half = std::log(2.0) * (cosine ? 1.0 : truth.gate.temperature());
   for (int i = 0; i <= k; ++i) {
-    model.gate.block(i) = truth.gate.block(std::min(i, k - 1));
-    if (i >= k - 1) model.gate.block(i)(0) -= truth.gate.spec().temperature * std::log(2.0);
+    auto block = model.gate.block(i);
+    block = truth.gate.block(std::min(i, k - 1));
+    if (truth.gate.spec().top_k > 0) block *= kSteep;
+    if (i < k - 1) continue;
+    if (truth.gate.sums_to_one()) {
+      block(0) -= half;
+    } else {  // the last expert of the sparse truth has no gate slope: its weight is one number
+      EXPECT_EQ(block(1), 0);
+      const double weight = sigmoid(block(0)) / 2;
+      block(0) = std::log(weight / (1 - weight));
+    }
   }
   return model;
 }
@@ -173,12 +221,47 @@ TEST(RateErrors, AreZeroForTheTruthHoweverItIsWritten) {
     SCOPED_TRACE(name);
     const RateProblem problem = rate_problem(preset(name));
     const RateErrors errors(problem);
-    expect_no_error(errors, problem.truth, "1+1");
-    expect_no_error(errors, problem.truth.permuted({1, 0}), "1+1");
-    expect_no_error(errors, with_last_expert_twice(problem.truth), "1+2");
-    if (problem.truth.gate.spec().kind == GateKind::softmax || problem.truth.gate.spec().kind == GateKind::quadratic)
-      expect_no_error(errors, translated(problem.truth), "1+1");
+    const GateSpec& gate = problem.truth.gate.spec();
+    const int k = problem.truth.expert_count();
+    std::string alone = "1";
+    for (int i = 1; i < k; ++i) alone += "+1";
+    std::vector<int> backwards(static_cast<std::size_t>(k));
+    for (int i = 0; i < k; ++i) backwards[static_cast<std::size_t>(i)] = k - 1 - i;
+    expect_no_error(errors, problem.truth, alone);
+    expect_no_error(errors, problem.truth.permuted(backwards), alone);
+    if (!problem.over_misses_truth) {
+      std::string twice = alone;
+      twice.back() = '2';
+      expect_no_error(errors, with_last_expert_twice(problem), twice);
+    }
+    if (gate.kind == GateKind::softmax || gate.kind == GateKind::quadratic)
+      expect_no_error(errors, translated(problem.truth), alone);
   }
+}
+
+// Another gate with the same weights has no error either, where a gate has many: tanh(a x) - tanh(b x) for the activated
+// one, a common shift of direction / (length + perturbation) for the perturbed cosine.
+TEST(RateErrors, DoNotSeeGatesWithTheSameWeights) {
+  const RateProblem activated = rate_problem(preset("activated"));
+  MixtureModel swapped = activated.truth;
+  swapped.gate.block(0)(1) = -activated.truth.gate.block(1)(1);
+  swapped.gate.block(1)(1) = -activated.truth.gate.block(0)(1);
+  expect_no_error(RateErrors(activated), swapped, "1+1");
+
+  const RateProblem cosine = rate_problem(preset("perturbed-cosine"));
+  MixtureModel shifted = cosine.truth;
+  const double perturbation = cosine.truth.gate.spec().perturbation;
+  for (int i = 0; i < 2; ++i) {
+    const Vector direction = cosine.truth.gate.block(i).tail(2);
+    const Vector moved = direction / (direction.norm() + perturbation) + Vector{{0.1, -0.2}};
+    ASSERT_LT(moved.norm(), 1);
+    shifted.gate.block(i).tail(2) = moved * perturbation / (1 - moved.norm());
+  }
+  ASSERT_GT((shifted.gate.parameters() - cosine.truth.gate.parameters()).norm(), 0.1);
+  RateTrial trial;
+  RateErrors(cosine).measure(shifted, trial);
+  EXPECT_LT(trial.error(RateQuantity::regression), 1e-5);  // lengths are smoothed by 1e-6
+  EXPECT_LT(trial.error(RateQuantity::loss), 1e-5);
 }
 
 // One coefficient of each kind moved: by hand.
@@ -303,6 +386,28 @@ TEST(RateStudy, FitsALaplaceGateInTheUnitsOfTheTruth) {
   options.start = RateStart::truth;
   const RateTrial from_truth = run_rate_trial(problem, errors, 2, 1500, 0, options);
   EXPECT_NEAR(from_data.objective, from_truth.objective, 1e-6 * std::abs(from_truth.objective));
+}
+
+// With more experts than the truth: started near it, so that copies are made and share weights, and no worse than it.
+TEST(RateStudy, TheTruthIsNoBetterThanAFitWithMoreExperts) {
+  for (const std::string& name : names()) {
+    SCOPED_TRACE(name);
+    RateStudyOptions options = preset(name);
+    options.start = RateStart::truth;
+    const RateProblem problem = rate_problem(options);
+    const RateErrors errors(problem);
+    const int k = problem.truth.expert_count();
+    const double exact = run_rate_trial(problem, errors, k, 300, 0, options).objective;
+    const double over = run_rate_trial(problem, errors, k + 1, 300, 0, options).objective;
+    const Data data = rate_data(problem, 300, 0, options.seed);
+    if (problem.method == FitMethod::least_squares) {
+      EXPECT_LT(exact, (data.response - problem.truth.mean(data)).squaredNorm());
+      EXPECT_LT(over, exact * 1.02);
+    } else {
+      EXPECT_GT(exact, problem.truth.log_likelihood(data));
+      EXPECT_GT(over, exact - 3);
+    }
+  }
 }
 
 TEST(RateStudy, OptionsThatDoNotFitAreNamed) {

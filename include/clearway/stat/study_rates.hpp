@@ -156,14 +156,20 @@ struct RateProblem {
   std::vector<int> fitted;                            ///< numbers of experts to fit
   VoronoiExponentRule exponents;                      ///< of the loss, in cells of several fitted experts
   int known_cells = std::numeric_limits<int>::max();  ///< largest cell for which the exponents are known
+  /// Whether the parameters of the gate can be compared with the truth. If not, atoms are weighed by the average share of
+  /// their experts, and nothing is said of gate slopes.
+  bool gate_comparable = true;
   AtomWeight atom_weight = AtomWeight::exponential;
-  bool over_rates = true;   ///< whether theory gives a power of n for the parameters of shared experts
-  bool exact_rates = true;  ///< the same for the others
-  std::string theory;       ///< where the exponents come from, a sentence
+  bool over_rates = true;          ///< whether theory gives a power of n for the parameters of shared experts
+  bool exact_rates = true;         ///< the same for the others
+  bool over_misses_truth = false;  ///< fits with experts too many go to another model: none of their errors has a rate
+  std::string theory;              ///< where the exponents come from, a sentence
   std::vector<PublishedSlope> published;
   std::vector<std::string> remarks;  ///< what to know when reading the result, a sentence each
 
   int dim() const { return truth.experts.front().inputs(); }
+  /// The gate to fit `k` experts with: that of the truth; a top-k one selects as many more experts as there are more.
+  GateSpec fitted_gate(int k) const;
   /// The largest cell that `k` fitted experts can make.
   int largest_cell(int k) const { return k - truth.expert_count() + 1; }
 };
@@ -219,6 +225,7 @@ class RateErrors {
 
  private:
   void measure_parameters(const MixtureModel& fitted, RateTrial& trial) const;
+  Vector average_weights(const Gate& gate) const;
   void measure_functions(const MixtureModel& fitted, RateTrial& trial) const;
 
   const RateProblem* problem_;

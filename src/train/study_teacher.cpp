@@ -57,12 +57,15 @@ RouterOptions router_of(const TeacherStudyOptions& options, Student student) {
   out.top_k = options.top_k;
   if (student == Student::smoe_mlp || student == Student::compete_mlp) out.router_network = deep::RouterNetwork::mlp;
   if (student == Student::smoe_linear || student == Student::smoe_mlp) return out;
+  out.competition_rate = options.competition_rate;
+  out.competition_warmup = 0;
+  if (student == Student::switch_top1) out.router = deep::RouterKind::switch_top1;
+  if (student == Student::compete_v2) out.router = deep::RouterKind::compete_v2;
+  if (student == Student::switch_top1 || student == Student::compete_v2) return out;
   // The norm teacher's own gate: affinities by norm, weights by their softmax.
   out.router = deep::RouterKind::compete_v1;
   out.distillation = deep::Distillation::kl;
   out.distillation_weight = options.distillation_weight;
-  out.competition_rate = options.competition_rate;
-  out.competition_warmup = 0;
   if (student == Student::oracle) out.competition = deep::CompetitionUse::oracle;
   return out;
 }

@@ -198,6 +198,7 @@ TEST(SparseMixture, CapacityDropsWhatIsOver) {
   EXPECT_LE(assignment_counts(out.routing.assignments, kN).max().item<std::int64_t>(), most);
   EXPECT_EQ(out.dropped, 2 * kT - out.routing.assignments.count());
   EXPECT_GT(out.dropped, 0);
+  EXPECT_LT(distance(out.load, layer(small(RouterKind::smoe))->forward(asked).load), 1e-7);  // of what was asked for
   EXPECT_LT(distance(out.output, dense_reference(*mixture, asked.x, out.routing)), 1e-12);
   // The same in a competition step, whether responses are kept or only those of the winners.
   options.router = {.router = RouterKind::compete, .competition = CompetitionUse::always};

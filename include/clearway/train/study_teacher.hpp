@@ -77,8 +77,8 @@ struct TeacherStudyOptions {
 /// What one student reached. Errors are squared errors over the teacher's variance: 1 is a constant, 0 is perfect.
 struct TeacherCell {
   double by_router = 0;       ///< routed as deployed; for oracle the same as by_competition
-  double by_competition = 0;  ///< the same network, routed by the norms of its responses; NaN for smoe
-  double agreement = 0;       ///< share of rows on which router and norms name the same first expert; NaN for smoe
+  double by_competition = 0;  ///< the same network, routed by its responses: the policy's affinities, or norms
+  double agreement = 0;       ///< share of rows on which router and responses name the same first expert
   double evaluations = 0;     ///< expert evaluations per row of training
 };
 

@@ -102,6 +102,9 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
     out.load = routing.soft->combine.detach().reshape({x.size(0), count, -1}).sum(2).mean(0);
   } else {
     Assignments& assignments = routing.assignments;
+    // Before anything is dropped: what balances loads must see the overload.
+    out.load =
+        assignment_counts(assignments, count) / static_cast<double>(std::max<std::int64_t>(1, assignments.count()));
     torch::Tensor kept;
     if (options_.capacity > 0) {
       const auto made = assignments.count();
@@ -123,8 +126,6 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
       kept = kept.defined() ? kept.index_select(0, stays) : stays;
     }
     if (kept.defined()) assignments = picked(assignments, kept);
-    out.load =
-        assignment_counts(assignments, count) / static_cast<double>(std::max<std::int64_t>(1, assignments.count()));
     if (request.training && options_.expert_dropout > 0)
       assignments.weights = assignments.weights / (1 - options_.expert_dropout);
     out.output = routing.responses.defined()

@@ -5,10 +5,10 @@
 #include <torch/utils.h>
 
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "clearway/base/errors.hpp"
+#include "clearway/deep/affinity.hpp"
 #include "clearway/deep/routers/competition.hpp"
 #include "clearway/deep/routers/selection.hpp"
 #include "clearway/deep/sparse_mixture.hpp"
@@ -17,6 +17,15 @@ namespace clearway::train {
 namespace {
 
 using deep::RouterOptions;
+
+/// Responses of the k experts of largest score, weighted by the softmax of these: T x N x d, T x N -> T x d.
+torch::Tensor mixed(const torch::Tensor& responses, const torch::Tensor& scores, std::int64_t k) {
+  const torch::Tensor winners = deep::top_experts(scores, k);
+  const torch::Tensor weights = deep::softmax_weights(scores, winners, deep::WeightForm::renormalised);
+  const torch::Tensor answers =
+      responses.gather(1, winners.unsqueeze(2).expand({responses.size(0), k, responses.size(2)}));
+  return (answers * weights.unsqueeze(2)).sum(1);
+}
 
 /// The teacher: fixed experts, fixed gate.
 class Teacher {
@@ -39,10 +48,7 @@ class Teacher {
     const at::NoGradGuard no_grad;
     const torch::Tensor responses = experts_.respond_all(x);
     const torch::Tensor scores = gate_ == TeacherGate::norm ? responses.norm(2, 2) : at::linear(x, slopes_);
-    const torch::Tensor winners = deep::top_experts(scores, top_k_);
-    const torch::Tensor weights = deep::softmax_weights(scores, winners, deep::WeightForm::renormalised);
-    const torch::Tensor answers = responses.gather(1, winners.unsqueeze(2).expand({x.size(0), top_k_, x.size(1)}));
-    return (answers * weights.unsqueeze(2)).sum(1);
+    return mixed(responses, scores, top_k_);
   }
 
  private:
@@ -57,12 +63,15 @@ RouterOptions router_of(const TeacherStudyOptions& options, Student student) {
   out.top_k = options.top_k;
   if (student == Student::smoe_mlp || student == Student::compete_mlp) out.router_network = deep::RouterNetwork::mlp;
   if (student == Student::smoe_linear || student == Student::smoe_mlp) return out;
+  out.competition_rate = options.competition_rate;
+  out.competition_warmup = 0;
+  if (student == Student::switch_top1) out.router = deep::RouterKind::switch_top1;
+  if (student == Student::compete_v2) out.router = deep::RouterKind::compete_v2;
+  if (student == Student::switch_top1 || student == Student::compete_v2) return out;
   // The norm teacher's own gate: affinities by norm, weights by their softmax.
   out.router = deep::RouterKind::compete_v1;
   out.distillation = deep::Distillation::kl;
   out.distillation_weight = options.distillation_weight;
-  out.competition_rate = options.competition_rate;
-  out.competition_warmup = 0;
   if (student == Student::oracle) out.competition = deep::CompetitionUse::oracle;
   return out;
 }
@@ -113,17 +122,18 @@ TeacherCell run_teacher_cell(const TeacherStudyOptions& options, TeacherGate tea
   const at::NoGradGuard no_grad;
   const auto routed = layer.forward({.x = test});
   cell.by_router = relative_error(routed.output, truth);
-  cell.by_competition = cell.agreement = std::numeric_limits<double>::quiet_NaN();
+  torch::Tensor strength;
   if (auto* competition = dynamic_cast<deep::CompetitionRouter*>(&layer.router())) {
     competition->set_use(deep::CompetitionUse::oracle);
     const auto competed = layer.forward({.x = test});
     cell.by_competition = relative_error(competed.output, truth);
-    cell.agreement = competed.routing.probabilities.argmax(1)
-                         .eq(competed.routing.affinities.argmax(1))
-                         .to(at::kDouble)
-                         .mean()
-                         .item<double>();
+    strength = competed.routing.affinities;
+  } else {
+    const torch::Tensor responses = layer.experts().respond_all(test);
+    strength = deep::affinities(responses, deep::Affinity::norm);
+    cell.by_competition = relative_error(mixed(responses, strength, options.top_k), truth);
   }
+  cell.agreement = routed.routing.probabilities.argmax(1).eq(strength.argmax(1)).to(at::kDouble).mean().item<double>();
   return cell;
 }
 

@@ -5,6 +5,7 @@
 
 #include <mutex>
 
+#include "clearway/deep/routers/competition.hpp"
 #include "routing_cases.hpp"
 
 namespace clearway::deep {
@@ -198,6 +199,7 @@ TEST(SparseMixture, CapacityDropsWhatIsOver) {
   EXPECT_LE(assignment_counts(out.routing.assignments, kN).max().item<std::int64_t>(), most);
   EXPECT_EQ(out.dropped, 2 * kT - out.routing.assignments.count());
   EXPECT_GT(out.dropped, 0);
+  EXPECT_LT(distance(out.load, layer(small(RouterKind::smoe))->forward(asked).load), 1e-7);  // of what was asked for
   EXPECT_LT(distance(out.output, dense_reference(*mixture, asked.x, out.routing)), 1e-12);
   // The same in a competition step, whether responses are kept or only those of the winners.
   options.router = {.router = RouterKind::compete, .competition = CompetitionUse::always};
@@ -236,19 +238,29 @@ TEST(SparseMixture, ExpertDropoutKeepsTheMean) {
 }
 
 TEST(SparseMixture, JitterIsSeenByTheRouterOnly) {
-  auto options = small(RouterKind::smoe);
-  options.jitter = 0.3;
-  const auto mixture = layer(options);
-  const RoutingRequest asked = request(true);
-  torch::manual_seed(50);
-  const torch::Tensor factor = at::empty({kT, kD}, at::kDouble).uniform_(0.7, 1.3);
-  torch::manual_seed(50);
-  const auto out = mixture->forward(asked);
-  RoutingRequest jittered = asked;
-  jittered.x = asked.x * factor;
-  jittered.training = false;
-  EXPECT_LT(distance(out.routing.scores, mixture->forward(jittered).routing.scores), 1e-12);
-  EXPECT_LT(distance(out.output, dense_reference(*mixture, asked.x, out.routing)), 1e-12);
+  for (const auto kind : {RouterKind::smoe, RouterKind::compete}) {
+    auto options = small(kind);
+    options.jitter = 0.3;
+    options.router.competition = CompetitionUse::always;
+    const auto mixture = layer(options);
+    const RoutingRequest asked = request(true);
+    torch::manual_seed(50);
+    const torch::Tensor factor = at::empty({kT, kD}, at::kDouble).uniform_(0.7, 1.3);
+    torch::manual_seed(50);
+    const auto out = mixture->forward(asked);
+    RoutingRequest jittered = asked;
+    jittered.x = asked.x * factor;
+    jittered.training = false;
+    EXPECT_LT(distance(out.routing.probabilities, mixture->forward(jittered).routing.probabilities), 1e-12);
+    // Experts, also those that compete, answer to the inputs as they are.
+    EXPECT_LT(distance(out.output, dense_reference(*mixture, asked.x, out.routing)), 1e-12);
+    if (kind == RouterKind::compete) {
+      RoutingRequest plain = asked;
+      dynamic_cast<CompetitionRouter&>(mixture->router()).set_use(CompetitionUse::oracle);
+      plain.training = false;
+      EXPECT_LT(distance(out.routing.affinities, mixture->forward(plain).routing.affinities), 1e-12);
+    }
+  }
 }
 
 TEST(SparseMixture, SoftSlotsMixTokens) {

@@ -32,8 +32,8 @@ struct SparseMixtureResult {
   torch::Tensor input;           ///< T x d, what came in
   torch::Tensor auxiliary_loss;  ///< scalar or undefined
   Routing routing;               ///< for diagnosis: detached, without responses, slots and loss
-  torch::Tensor load;            ///< N, share of the assignments (soft slots: of the weight), detached
-  std::int64_t dropped = 0;      ///< assignments over capacity
+  torch::Tensor load;        ///< N, share of the assignments made (soft slots: of the weight), before any is dropped
+  std::int64_t dropped = 0;  ///< assignments over capacity
 };
 
 class SparseMixture : public torch::nn::Module {

@@ -7,6 +7,9 @@
 //   y = sum_{i in TopK(s)} w_i E_i(x),  x standard normal, no noise;  E_i of one hidden layer with ReLU
 //   norm teacher     s = |E_i(x)|,   w = softmax(s over TopK)
 //   softmax teacher  s = a_i' x,     w = softmax(s over TopK)
+//
+// With top-k 1 the weight of the winner is 1, and a linear router learns from the balance loss alone: there the study
+// shows what distillation transfers.
 #pragma once
 
 #include <array>
@@ -26,13 +29,15 @@ inline std::span<const EnumName<TeacherGate>> enum_names(TeacherGate) {
   return names;
 }
 
-enum class Student { smoe_linear, smoe_mlp, compete_linear, compete_mlp, oracle };
+enum class Student { smoe_linear, smoe_mlp, switch_top1, compete_linear, compete_mlp, compete_v2, oracle };
 inline std::span<const EnumName<Student>> enum_names(Student) {
-  static constexpr std::array<EnumName<Student>, 5> names{{
+  static constexpr std::array<EnumName<Student>, 7> names{{
       {Student::smoe_linear, "smoe-linear", "top-k of a linear router"},
       {Student::smoe_mlp, "smoe-mlp", "top-k of a router with one hidden layer"},
+      {Student::switch_top1, "switch", "top-1 of a linear router, weighted by its probability"},
       {Student::compete_linear, "compete-linear", "competition in half of the steps, distilled into a linear router"},
       {Student::compete_mlp, "compete-mlp", "the same with a router of one hidden layer"},
+      {Student::compete_v2, "compete-v2", "competition as published in its second version, linear router"},
       {Student::oracle, "oracle", "competition by norm in training and in the test"},
   }};
   return names;
@@ -72,8 +77,8 @@ struct TeacherStudyOptions {
 /// What one student reached. Errors are squared errors over the teacher's variance: 1 is a constant, 0 is perfect.
 struct TeacherCell {
   double by_router = 0;       ///< routed as deployed; for oracle the same as by_competition
-  double by_competition = 0;  ///< the same network, routed by the norms of its responses; NaN for smoe
-  double agreement = 0;       ///< share of rows on which router and norms name the same first expert; NaN for smoe
+  double by_competition = 0;  ///< the same network, routed by its responses: the policy's affinities, or norms
+  double agreement = 0;       ///< share of rows on which router and responses name the same first expert
   double evaluations = 0;     ///< expert evaluations per row of training
 };
 

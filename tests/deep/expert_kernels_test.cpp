@@ -102,6 +102,26 @@ TEST(ExpertKernels, EqualPlainTorch) {
       }
 }
 
+TEST(ExpertKernels, AllResponsesEqualPlainTorch) {
+  torch::manual_seed(8);
+  for (const auto activation : kActivations) {
+    ExpertBank bank({.experts = 3, .inputs = 7, .hidden = 13, .activation = activation});
+    scatter(bank);
+    const torch::Tensor x = at::randn({5, 7}), direction = at::randn({5, 3, 7});
+    const auto run = [&](at::ScalarType type) {
+      bank.to(type);
+      bank.zero_grad();
+      const torch::Tensor in = x.to(type).clone().requires_grad_(), y = bank.respond_all(in);
+      EXPECT_EQ(y.sizes(), (std::vector<std::int64_t>{5, 3, 7}));
+      y.backward(direction.to(type));
+      return std::array{y.detach().to(at::kDouble), in.grad().to(at::kDouble), bank.w1.grad().to(at::kDouble).clone()};
+    };
+    const auto grouped = run(at::kFloat), plain = run(at::kDouble);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(difference(grouped[i], plain[i]), 1e-5);
+    EXPECT_EQ(bank.evaluations(), 2 * 15);
+  }
+}
+
 RC_GTEST_PROP(ExpertKernels, EqualPlainTorchForAllShapes, ()) {
   torch::manual_seed(*rc::gen::arbitrary<std::uint64_t>());
   Case c;

@@ -15,7 +15,7 @@
 namespace clearway::kernels {
 namespace {
 
-constexpr std::size_t kHiddenBlock = 512;  // hidden units that are worked on at a time, before the next product
+constexpr std::size_t kHiddenBlock = 256;  // hidden units that are worked on at a time, before the next product
 constexpr std::size_t kTokenBlock = 256;   // rows that a weight gradient sums in registers
 constexpr std::size_t kStreamedNumbers = std::size_t{1} << 22;  // gradients that no cache would keep anyway
 constexpr double kThreadingWork = 3e7;  // products and sums below which threads cost more than they give
@@ -128,7 +128,7 @@ class Forward {
 
     const std::size_t block = std::min(padded(h), kHiddenBlock + 2 * kPanel);
     // So few rows that packing the weights would cost more than reading them where they are.
-    const bool direct = task.range.size() <= 2 * table_.row_block && !shape.bfloat16;
+    const bool direct = task.range.size() <= table_.row_block && !shape.bfloat16;
     const Scratch hidden((block + kPanel) * tallest);
     const Scratch first_factor(factors * d * block), second_factor(padded(d) * block);
     std::vector<const float*> rows(tallest);

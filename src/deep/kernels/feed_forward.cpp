@@ -15,9 +15,10 @@
 namespace clearway::kernels {
 namespace {
 
-constexpr std::size_t kHiddenBlock = 512;  // hidden units that are worked on at a time, before the next product
+constexpr std::size_t kHiddenBlock = 256;  // hidden units that are worked on at a time, before the next product
 constexpr std::size_t kTokenBlock = 256;   // rows that a weight gradient sums in registers
-constexpr double kThreadingWork = 3e7;     // products and sums below which threads cost more than they give
+constexpr std::size_t kStreamedNumbers = std::size_t{1} << 22;  // gradients that no cache would keep anyway
+constexpr double kThreadingWork = 3e7;  // products and sums below which threads cost more than they give
 
 std::size_t panels(std::size_t columns) {
   return (columns + kPanel - 1) / kPanel;
@@ -127,7 +128,7 @@ class Forward {
 
     const std::size_t block = std::min(padded(h), kHiddenBlock + 2 * kPanel);
     // So few rows that packing the weights would cost more than reading them where they are.
-    const bool direct = task.range.size() <= 2 * table_.row_block && !shape.bfloat16;
+    const bool direct = task.range.size() <= table_.row_block && !shape.bfloat16;
     const Scratch hidden((block + kPanel) * tallest);
     const Scratch first_factor(factors * d * block), second_factor(padded(d) * block);
     std::vector<const float*> rows(tallest);
@@ -140,15 +141,22 @@ class Forward {
       for (const Range& tile : tiles) {
         const bool packed = tile.begin != task.range.begin;
         set_rows(task.expert, tile, rows, outs);
+        if (!direct && !packed) {
+          const float* weight[2] = {call_.weights.w1, call_.weights.w_gate};
+          for (std::size_t i = 0; i < factors; ++i)
+            pack(weight[i] + task.expert * d * h + units.begin, h, d, units.size(),
+                 first_factor.data() + i * panels(units.size()) * d * kPanel);
+          pack(call_.weights.w2 + (task.expert * h + units.begin) * d, d, units.size(), d, second_factor.data());
+        }
         hidden_products.clear();
         for (std::size_t c = units.begin; c < units.end; c += kPanel)
-          hidden_products.push_back(hidden_panel(task.expert, tile, units, c, direct, packed, rows, saved,
-                                                 first_factor.data(), hidden.data()));
+          hidden_products.push_back(
+              hidden_panel(task.expert, tile, units, c, direct, rows, saved, first_factor.data(), hidden.data()));
         (pairs_ ? table_.hidden_pairs : table_.hidden)(hidden_products.data(), hidden_products.size());
         output_products.clear();
         for (std::size_t c = 0; c < d; c += kPanel)
           output_products.push_back(
-              output_panel(task.expert, tile, units, c, direct, packed, outs, second_factor.data(), hidden.data()));
+              output_panel(task.expert, tile, units, c, direct, outs, second_factor.data(), hidden.data()));
         (pairs_ ? table_.output_pairs : table_.output)(output_products.data(), output_products.size());
       }
   }
@@ -164,23 +172,26 @@ class Forward {
     }
   }
 
-  /// Packs columns of a matrix of `depth` rows into `to` unless that was done for an earlier tile.
+  void pack(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* to) const {
+    if (pairs_)
+      table_.pack_pairs(from, stride, depth, columns, to);
+    else
+      table_.pack(from, stride, depth, columns, round_, to);
+  }
+
+  /// The panel of a matrix: where it is if it is whole and `direct`, else packed (at `to`).
   RightPanel factor(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool direct,
-                    bool packed, float* to) const {
-    if (direct && columns == kPanel) return {from, stride};
-    if (!packed || direct) {
-      if (pairs_)
-        table_.pack_pairs(from, stride, depth, columns, to);
-      else
-        table_.pack(from, stride, depth, columns, round_, to);
-    }
+                    float* to) const {
+    if (!direct) return {to, kPanel};
+    if (columns == kPanel) return {from, stride};
+    pack(from, stride, depth, columns, to);
     return {to, kPanel};
   }
 
   std::size_t words(std::size_t depth) const { return pairs_ ? (depth + 1) / 2 : depth; }
 
   HiddenProduct hidden_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct,
-                             bool packed, const std::vector<const float*>& rows, const SavedView& saved, float* space,
+                             const std::vector<const float*>& rows, const SavedView& saved, float* space,
                              float* hidden) const {
     const FeedForwardShape& shape = call_.shape;
     const std::size_t d = shape.inputs, h = shape.hidden, j = (c - units.begin) / kPanel;
@@ -193,8 +204,8 @@ class Forward {
     p.columns = std::min(kPanel, h - c);
     const std::size_t all = call_.by_expert->members.size() * padded(h);
     for (std::size_t i = 0; i < (is_gated(shape) ? 2u : 1u); ++i) {
-      float* const to = space + (i * panels(units.size()) + j) * d * kPanel;
-      p.factor[i] = factor(weight[i] + expert * d * h + c, h, d, p.columns, direct, packed, to);
+      float* const to = space + i * panels(units.size()) * d * kPanel + j * words(d) * kPanel;
+      p.factor[i] = factor(weight[i] + expert * d * h + c, h, d, p.columns, direct, to);
       p.bias[i] = bias[i] ? bias[i] + expert * h + c : nullptr;
       if (saved_) p.saved[i] = saved_ + i * all + saved.at(c / kPanel, tile.begin);
     }
@@ -208,7 +219,7 @@ class Forward {
   }
 
   OutputProduct output_panel(std::size_t expert, const Range& tile, const Range& units, std::size_t c, bool direct,
-                             bool packed, const std::vector<float*>& outs, float* space, const float* hidden) const {
+                             const std::vector<float*>& outs, float* space, const float* hidden) const {
     const std::size_t d = call_.shape.inputs, h = call_.shape.hidden;
     OutputProduct p;
     p.rows.base = hidden;
@@ -216,8 +227,8 @@ class Forward {
     p.count = tile.size();
     p.depth = words(units.size());
     p.columns = std::min(kPanel, d - c);
-    p.factor = factor(call_.weights.w2 + (expert * h + units.begin) * d + c, d, units.size(), p.columns, direct, packed,
-                      space + c * units.size());
+    p.factor = factor(call_.weights.w2 + (expert * h + units.begin) * d + c, d, units.size(), p.columns, direct,
+                      space + c * words(units.size()));
     if (call_.weights.b2 && units.begin == 0) p.bias = call_.weights.b2 + expert * d + c;
     p.out = outs.data();
     p.offset = c;
@@ -244,7 +255,8 @@ class Backward {
         pre_gradient_(pre_gradient),
         weight_parts_(weight_parts),
         blocks_(hidden_blocks(call.shape.hidden)),
-        wants_weights_(wanted.gradients.w1 || wanted.gradients.w2 || wanted.gradients.w_gate) {}
+        wants_weights_(wanted.gradients.w1 || wanted.gradients.w2 || wanted.gradients.w_gate),
+        stream_(call.shape.experts * call.shape.inputs * call.shape.hidden >= kStreamedNumbers) {}
 
   const std::vector<Range>& blocks() const { return blocks_; }
 
@@ -383,6 +395,7 @@ class Backward {
       const float* units_of = hidden + (c - units.begin) / kPanel * rows * kPanel;
       for (std::size_t token = 0; token < rows; token += kTokenBlock) {
         WeightProduct p;
+        p.stream = stream_;
         p.count = std::min(kTokenBlock, rows - token);
         p.accumulate = tile.begin > 0 || token > 0;
         for (std::size_t i = 0; i < 2; ++i) {
@@ -429,7 +442,7 @@ class Backward {
   float* const pre_gradient_;
   float* const weight_parts_;
   const std::vector<Range> blocks_;
-  const bool wants_weights_;
+  const bool wants_weights_, stream_;
 };
 
 const KernelTable& table_of(const KernelTable* table) {

@@ -7,12 +7,10 @@
 
 namespace clearway::kernels {
 
-/// Tables that this processor can run, the fastest last; portable is always there.
+/// Tables that this processor can run; the first is portable.
 std::span<const KernelTable* const> available_kernels();
 
 /// The fastest of them.
-inline const KernelTable& kernels() {
-  return *available_kernels().back();
-}
+const KernelTable& kernels();
 
 }  // namespace clearway::kernels

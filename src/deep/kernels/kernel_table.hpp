@@ -84,6 +84,7 @@ struct WeightProduct {
   float* out = nullptr;
   std::size_t stride = 0;
   bool accumulate = false;
+  bool stream = false;  ///< out is not read soon: write past the caches where that is possible
 };
 
 /// One step of AdamW on `count` numbers; see clearway/train/adamw.hpp.
@@ -104,8 +105,9 @@ struct KernelTable {
   const char* name;
   std::size_t row_block;  ///< rows that a product takes at once
 
-  /// panel (depth x 32) from columns 0..columns-1 of depth rows that are `stride` apart. round: to bfloat16.
-  void (*pack)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool round, float* panel);
+  /// Panels (depth x 32 each) from columns 0..columns-1 of depth rows that are `stride` apart. round: to bfloat16.
+  void (*pack)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool round,
+               float* panels);
   /// panel[k][c] = from[c * stride + k].
   void (*pack_transposed)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool round,
                           float* panel);
@@ -131,7 +133,8 @@ struct KernelTable {
   void (*adamw)(const AdamWStep&);
 
   // Products of bfloat16 pairs; null where the processor has none: round then, and use the functions above.
-  void (*pack_pairs)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* panel);
+  /// As pack; panels of (depth + 1) / 2 rows of words.
+  void (*pack_pairs)(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* panels);
   /// Row of count numbers to (count + 1) / 2 words.
   void (*row_to_pairs)(const float* from, std::size_t count, float* words);
   void (*hidden_pairs)(const HiddenProduct*, std::size_t panels);

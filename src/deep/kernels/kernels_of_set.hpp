@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kRows = CLEARWAY_ROWS;
 constexpr std::size_t kStep = 2 * kLanes;  // columns in registers
-constexpr std::size_t kAhead = 24;         // rows of the right factor to fetch ahead
+constexpr std::size_t kStream = 16;        // rows that are packed side by side: as many streams a processor can follow
 
 #define CLEARWAY_UNROLL _Pragma("GCC unroll 16")
 
@@ -40,8 +40,9 @@ void tile_product(const float* const* rows, std::size_t chunk, RightPanel factor
       for (std::size_t k = 0; k < part; ++k) {
         const Vector first = load(right), second = load(right + kLanes);
         if constexpr (kFetch) {
-          __builtin_prefetch(right + kAhead * factor.stride);
-          if constexpr (kLanes == 16) __builtin_prefetch(right + kAhead * factor.stride + kLanes);
+          // The same row of the next panel, into the second cache: by the time it is needed it will be there.
+          __builtin_prefetch(right + kPanel, 0, 2);
+          if constexpr (kLanes == 16) __builtin_prefetch(right + kPanel + kLanes, 0, 2);
         }
         right += factor.stride;
         CLEARWAY_UNROLL for (std::size_t m = 0; m < M; ++m) {
@@ -291,7 +292,7 @@ void gradient(const GradientProduct* products, std::size_t panels) {
 /// M rows of left^T right over `count` rows of two panels, which both are kPanel wide.
 template <std::size_t M>
 void weight_tile(const float* left, const float* right, std::size_t count, std::size_t columns, float* out,
-                 std::size_t stride, bool accumulate) {
+                 std::size_t stride, bool accumulate, bool stream) {
   for (std::size_t column = 0; column < columns; column += kStep) {
     Vector sum[M][2] = {};
     const float* a = left;
@@ -306,7 +307,12 @@ void weight_tile(const float* left, const float* right, std::size_t count, std::
       a += kPanel;
       b += kPanel;
     }
-    if (column + kStep <= columns) {
+    if (stream && column + kStep <= columns) {
+      CLEARWAY_UNROLL for (std::size_t m = 0; m < M; ++m) {
+        stream_store(out + m * stride + column, sum[m][0]);
+        stream_store(out + m * stride + column + kLanes, sum[m][1]);
+      }
+    } else if (column + kStep <= columns) {
       CLEARWAY_UNROLL for (std::size_t m = 0; m < M; ++m) CLEARWAY_UNROLL for (std::size_t v = 0; v < 2; ++v) {
         float* to = out + m * stride + column + v * kLanes;
         store(to, accumulate ? load(to) + sum[m][v] : sum[m][v]);
@@ -324,7 +330,7 @@ void weight_tile(const float* left, const float* right, std::size_t count, std::
 }
 
 void weights(const WeightProduct& p) {
-  using WeightTile = void (*)(const float*, const float*, std::size_t, std::size_t, float*, std::size_t, bool);
+  using WeightTile = void (*)(const float*, const float*, std::size_t, std::size_t, float*, std::size_t, bool, bool);
   static constexpr WeightTile kTable[] = {
     nullptr,
     weight_tile<1>,
@@ -342,24 +348,30 @@ void weights(const WeightProduct& p) {
     weight_tile<12>,
 #endif
   };
+  // Past the caches only where vectors fill whole lines.
+  const bool stream = p.stream && !p.accumulate && kLanes > 4 && p.stride % kLanes == 0 &&
+                      reinterpret_cast<std::uintptr_t>(p.out) % (4 * kLanes) == 0;
   const std::size_t blocks = (p.rows + kRows - 1) / kRows;
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t first = block * p.rows / blocks, height = (block + 1) * p.rows / blocks - first;
-    kTable[height](p.left + first, p.right, p.count, p.columns, p.out + first * p.stride, p.stride, p.accumulate);
+    kTable[height](p.left + first, p.right, p.count, p.columns, p.out + first * p.stride, p.stride, p.accumulate,
+                   stream);
   }
+  if (stream) stream_fence();
 }
 
-void pack(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool round, float* panel) {
-  for (std::size_t k = 0; k < depth; ++k, from += stride, panel += kPanel) {
-    if (columns == kPanel) {
-      __builtin_prefetch(from + kAhead * stride);
-      if constexpr (kLanes == 16) __builtin_prefetch(from + kAhead * stride + kLanes);
-      CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) store(panel + c, load(from + c));
-    } else {
-      for (std::size_t c = 0; c < kPanel; ++c) panel[c] = c < columns ? from[c] : 0.0f;
+void pack(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, bool round, float* panels) {
+  for (std::size_t first = 0; first < depth; first += kStream) {
+    const std::size_t end = depth - first < kStream ? depth : first + kStream;
+    for (std::size_t begin = 0; begin < columns; begin += kPanel) {
+      const float* row = from + first * stride + begin;
+      float* to = panels + begin * depth + first * kPanel;
+      for (std::size_t k = first; k < end; ++k, row += stride, to += kPanel)
+        CLEARWAY_UNROLL for (std::size_t c = 0; c < kPanel; c += kLanes) {
+          const Vector value = columns - begin >= kPanel ? load(row + c) : load_part(row, c, columns - begin);
+          store(to + c, round ? rounded_to_bfloat16(value) : value);
+        }
     }
-    if (round)
-      for (std::size_t c = 0; c < kPanel; c += kLanes) store(panel + c, rounded_to_bfloat16(load(panel + c)));
   }
 }
 
@@ -547,21 +559,25 @@ void row_to_pairs(const float* from, std::size_t count, float* words) {
   __builtin_memcpy(words + c / 2, &packed, (count - c + 1) / 2 * 4);
 }
 
-void pack_pairs(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* panel) {
+void pack_pairs(const float* from, std::size_t stride, std::size_t depth, std::size_t columns, float* panels) {
   // cvtne2 gives the 16 numbers of row k in the low half and those of row k + 1 in the high half; now interleave.
   const __m512i interleave = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
                                               6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  for (std::size_t k = 0; k < depth; k += 2, from += 2 * stride, panel += kPanel)
-    for (std::size_t c = 0; c < kPanel; c += 16) {
-      const std::size_t there = columns <= c ? 0 : columns - c < 16 ? columns - c : 16;
-      const __mmask16 mask = static_cast<__mmask16>((1u << there) - 1u);
-      __builtin_prefetch(from + kAhead * stride + c);
-      __builtin_prefetch(from + (kAhead + 1) * stride + c);
-      const __m512 even = _mm512_maskz_loadu_ps(mask, from + c);
-      const __m512 odd = k + 1 < depth ? _mm512_maskz_loadu_ps(mask, from + stride + c) : _mm512_setzero_ps();
-      const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
-      _mm512_storeu_si512(panel + c, _mm512_permutexvar_epi16(interleave, both));
-    }
+  const std::size_t pairs = (depth + 1) / 2;
+  for (std::size_t first = 0; first < pairs; first += kStream / 2) {
+    const std::size_t end = pairs - first < kStream / 2 ? pairs : first + kStream / 2;
+    for (std::size_t begin = 0; begin < columns; begin += kPanel)
+      for (std::size_t pair = first; pair < end; ++pair)
+        for (std::size_t c = 0; c < kPanel; c += 16) {
+          const float* row = from + 2 * pair * stride + begin + c;
+          const std::size_t there = columns <= begin + c ? 0 : columns - begin - c < 16 ? columns - begin - c : 16;
+          const __mmask16 mask = static_cast<__mmask16>((1u << there) - 1u);
+          const __m512 even = _mm512_maskz_loadu_ps(mask, row);
+          const __m512 odd = 2 * pair + 1 < depth ? _mm512_maskz_loadu_ps(mask, row + stride) : _mm512_setzero_ps();
+          const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
+          _mm512_storeu_si512(panels + begin * pairs + pair * kPanel + c, _mm512_permutexvar_epi16(interleave, both));
+        }
+  }
 }
 #endif
 

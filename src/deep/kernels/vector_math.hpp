@@ -31,6 +31,21 @@ CLEARWAY_INLINE Vector load(const float* from) {
 CLEARWAY_INLINE void store(float* to, Vector value) {
   __builtin_memcpy(to, &value, sizeof value);
 }
+/// Past the caches; `to` must be aligned to the vector's size.
+CLEARWAY_INLINE void stream_store(float* to, Vector value) {
+#if CLEARWAY_LANES == 16
+  _mm512_stream_ps(to, (__m512)value);
+#elif CLEARWAY_LANES == 8
+  _mm256_stream_ps(to, (__m256)value);
+#else
+  store(to, value);
+#endif
+}
+CLEARWAY_INLINE void stream_fence() {
+#if CLEARWAY_LANES == 16 || CLEARWAY_LANES == 8
+  _mm_sfence();
+#endif
+}
 CLEARWAY_INLINE Vector splat(float value) {
 #if CLEARWAY_LANES == 16
   return (Vector)_mm512_set1_ps(value);

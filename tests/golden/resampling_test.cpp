@@ -65,6 +65,27 @@ TEST_F(Resampling, TestTakesATableARunOrTwoRuns) {
             std::string::npos);
 }
 
+TEST_F(Resampling, WaldTestsOfARunAreThoseOfTheFit) {
+  const json fit = json::parse(place_.run("fit data.csv --target y --experts-on x1 --experts 2 --wald --json").out);
+  const Outcome outcome = place_.run({"test", "run", "data.csv", "--wald", "experts: x1,gate: x1", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json wald = json::parse(outcome.out)["wald"];
+  ASSERT_EQ(wald.size(), 3U);
+  EXPECT_EQ(wald[0]["hypothesis"], "experts: x1 = 0");
+  EXPECT_EQ(fit["wald"][0]["hypothesis"], "x1 has no effect in the gate");
+  EXPECT_NEAR(wald[0]["statistic"], fit["wald"][1]["statistic"], 1e-4 * fit["wald"][1]["statistic"].get<double>());
+  EXPECT_EQ(wald[2]["df"], 3);
+  EXPECT_NEAR(wald[2]["statistic"], fit["wald"][2]["statistic"], 1e-4 * fit["wald"][2]["statistic"].get<double>());
+  const Outcome table = place_.run({"test", "data.csv", "--target", "y", "--experts-on", "x1", "--experts", "2",
+                                    "--wald", "expert 1: x1 = expert 2: x1"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_NE(table.out.find("expert 1: x1 = expert 2: x1"), std::string::npos);
+  const Outcome wrong = place_.run({"test", "run", "data.csv", "--wald", "expert 1: x3"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("there is no parameter 'expert 1: x3'"), std::string::npos);
+  EXPECT_EQ(place_.run({"test", "run", "data.csv", "--wald", "x1", "--against-experts", "3"}).code, 2);
+}
+
 TEST_F(Resampling, DiagnoseWritesOneRowPerRow) {
   const Outcome outcome = place_.run("diagnose run data.csv --out rows.csv --map-starts 2 --top 1");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -111,7 +111,8 @@ WaldTest wald_test(const Inference& inference, const Matrix& contrasts, const Ve
     test.statistic += along(i) * along(i) / eigen.eigenvalues()(i);
     ++test.degrees;
   }
-  if (test.degrees == 0) return refused(std::move(test.hypothesis), "the parameters have no variance");
+  if (test.degrees == 0)
+    return refused(std::move(test.hypothesis), "the parameters are fixed: there is nothing to test");
   test.p = detail::chi_squared_tail(test.statistic, test.degrees);
   return test;
 }

@@ -322,6 +322,14 @@ bool has_closed_hessian(const Expert& expert) {
   return expert.responses() == 1 && expert.spec().kind != ExpertKind::network;
 }
 
+Matrix symmetric_product(const Matrix& x, const Vector& weight) {
+  const Matrix weighted = weight.asDiagonal() * x;
+  Matrix product(x.cols(), x.cols());
+  product.triangularView<Eigen::Lower>() = x.transpose() * weighted;  // half of the work of a product
+  product.triangularView<Eigen::StrictlyUpper>() = product.transpose();
+  return product;
+}
+
 Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorRef& r) {
   const int d = slope_count(expert);
   const Index size = expert.parameters().size();
@@ -334,7 +342,7 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
     for (int s = 0; s < free; ++s)
       for (int t = s; t < free; ++t) {
         const Vector w = r.array() * probability.col(s).array() * ((s == t ? 1.0 : 0.0) - probability.col(t).array());
-        const Matrix block = -design.transpose() * (w.asDiagonal() * design);
+        const Matrix block = symmetric_product(design, -w);
         h.block(s * p, t * p, p, p) = block;
         h.block(t * p, s * p, p, p) = block.transpose();
       }

@@ -427,20 +427,27 @@ class GeneralEngine final : public EmEngine {
       const Matrix none(n, 0);
       const Matrix jacobian =  // the closed form is for linear gates
           block_size > 0 ? first_of_group(b, gate_->features(b)) : none;
-      Matrix& h = hessians[b] = -(each.transpose() * (w.asDiagonal() * each));
+      Matrix& h = hessians[b] = symmetric_product(each, -w);
       for (int j = 0; j < k; ++j) {  // sum_t w r_tj u_tj u_tj', u over all free parameters
         const auto at = static_cast<std::size_t>(j);
-        Matrix u = Matrix::Zero(n, size);
+        Matrix u(n, static_cast<Index>(map_.gate.size()) + rows[at].cols() + 1);  // the columns that are not zero
+        std::vector<int> free;
+        const auto column = [&](int f) {
+          free.push_back(f);
+          return u.col(static_cast<Index>(free.size()) - 1);
+        };
         for (int l = 0; l < k; ++l)
           for (Index c = 0; c < block_size; ++c) {
             const int f = map_.gate[static_cast<std::size_t>(l * block_size + c)];
-            if (f >= 0) u.col(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) * jacobian.col(c).array();
+            if (f >= 0) column(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) * jacobian.col(c).array();
           }
         for (Index c = 0; c < rows[at].cols(); ++c)
-          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0) u.col(f) += rows[at].col(c);
-        if (model.has_noise) u.col(map_.noise).setConstant(-model.noise_weight);
-        const Vector weight = w.cwiseProduct(r.col(j));
-        h.noalias() += u.transpose() * (weight.asDiagonal() * u);
+          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0) column(f) = rows[at].col(c);
+        if (model.has_noise) column(map_.noise).setConstant(-model.noise_weight);
+        const Matrix outer = symmetric_product(u.leftCols(static_cast<Index>(free.size())), w.cwiseProduct(r.col(j)));
+        for (std::size_t c = 0; c < free.size(); ++c)
+          for (std::size_t c2 = 0; c2 < free.size(); ++c2)
+            h(free[c], free[c2]) += outer(static_cast<Index>(c), static_cast<Index>(c2));
         const Matrix inner =
             expert_hessian(model.experts[at], block, row_weight.cwiseProduct(row_responsibility.col(j)));
         for (Index c = 0; c < inner.cols(); ++c)

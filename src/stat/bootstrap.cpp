@@ -271,8 +271,10 @@ BootstrapResult bootstrap(const Data& data, const MixtureModel& model, const Fit
   const std::vector<bool> fixed = fixed_values(model);
   for (std::size_t i = 0; i < fixed.size(); ++i)
     if (fixed[i]) {
-      result.values[i] = BootstrapEstimate{.estimate = result.values[i].estimate};
-      result.values[i].fixed = true;
+      BootstrapEstimate held;
+      held.estimate = result.values[i].estimate;
+      held.fixed = true;
+      result.values[i] = held;
     }
   if (extras.new_rows) {
     const auto means = [&](const MixtureModel& m) { return Vector(m.mean(*extras.new_rows).reshaped()); };

@@ -218,10 +218,10 @@ TEST(SkewT, MomentsAndDistribution) {
   EXPECT_TRUE(std::isinf(detail::family_variance(spec, 0, heavy, 1)));
 }
 
-// Two skew, heavy-tailed lines: slopes within 5 standard errors of the truth, and the noise told apart from the normal.
+// Two skew, heavy-tailed lines.
 TEST(SkewT, RecoversTwoExperts) {
   RandomStream stream(77);
-  constexpr Eigen::Index kMany = 6000;
+  constexpr Eigen::Index kMany = 1500;
   MixtureModel truth;
   truth.gate = Gate({.kind = GateKind::constant}, 0, 2);
   truth.gate.parameters().setZero();
@@ -235,6 +235,8 @@ TEST(SkewT, RecoversTwoExperts) {
   FitOptions options;
   options.expert.kind = ExpertKind::skew_t;
   options.gate.kind = GateKind::constant;
+  options.starts = 3;
+  options.polished = 1;
   const FitResult result = fit(data, options);
   ASSERT_TRUE(result.converged) << result.brief();
   EXPECT_GE(result.log_likelihood, truth.log_likelihood(data));
@@ -242,12 +244,13 @@ TEST(SkewT, RecoversTwoExperts) {
   for (std::size_t k = 0; k < 2; ++k) {
     const Vector& found = result.model.experts[k == 0 ? first : 1 - first].parameters();
     const Vector& wanted = truth.experts[k].parameters();
-    // Standard errors of slopes with 3000 rows are below 0.02, of log scale and log nu below 0.1, of the slant 0.3.
-    EXPECT_NEAR(found(0), wanted(0), 0.1) << k;
+    // About 750 rows each: standard errors near 0.05 for the location, 0.02 for the slope, 0.08 and 0.2 for log scale and
+    // log nu, 0.5 for the slant; four of them are allowed.
+    EXPECT_NEAR(found(0), wanted(0), 0.2) << k;
     EXPECT_NEAR(found(1), wanted(1), 0.1) << k;
-    EXPECT_NEAR(found(2), wanted(2), 0.3) << k;
-    EXPECT_NEAR(found(3), wanted(3), 1.5) << k;
-    EXPECT_NEAR(found(4), wanted(4), 0.5) << k;
+    EXPECT_NEAR(found(2), wanted(2), 0.35) << k;
+    EXPECT_NEAR(found(3), wanted(3), 2) << k;
+    EXPECT_NEAR(found(4), wanted(4), 0.8) << k;
   }
 }
 

@@ -94,12 +94,22 @@ TEST(ParsimoniousCovariance, TheLettersHold) {
       return Vector(Eigen::SelfAdjointEigenSolver<Matrix>(s).eigenvalues() / volume(s));
     };
     for (const Matrix& s : found) {
-      if (name[0] == 'E') EXPECT_NEAR(volume(s), volume(found[0]), 1e-9 * volume(s)) << name;
-      if (name[1] == 'E') EXPECT_LT((shape(s) - shape(found[0])).norm(), 1e-8 * shape(s).norm()) << name;
-      if (name[1] == 'I') EXPECT_LT((shape(s) - Vector::Ones(4)).norm(), 1e-12) << name;
-      if (name[2] == 'I') EXPECT_TRUE(s.isDiagonal(1e-15)) << name;
+      if (name[0] == 'E') {
+        EXPECT_NEAR(volume(s), volume(found[0]), 1e-9 * volume(s)) << name;
+      }
+      if (name[1] == 'E') {
+        EXPECT_LT((shape(s) - shape(found[0])).norm(), 1e-8 * shape(s).norm()) << name;
+      }
+      if (name[1] == 'I') {
+        EXPECT_LT((shape(s) - Vector::Ones(4)).norm(), 1e-12) << name;
+      }
+      if (name[2] == 'I') {
+        EXPECT_TRUE(s.isDiagonal(1e-15)) << name;
+      }
       // Common axes: the matrices commute.
-      if (name[2] == 'E') EXPECT_LT((s * found[0] - found[0] * s).norm(), 1e-9 * (s * found[0]).norm()) << name;
+      if (name[2] == 'E') {
+        EXPECT_LT((s * found[0] - found[0] * s).norm(), 1e-9 * (s * found[0]).norm()) << name;
+      }
     }
   }
 }
@@ -236,10 +246,11 @@ TEST(ParsimoniousCovariance, FitsAreNestedAndClimb) {
     const FitResult result = fit(data, options);
     EXPECT_TRUE(result.converged) << enum_name(kind) << ": " << result.brief();
     for (std::size_t i = 1; i < result.history.size(); ++i)
-      if (result.history[i].start == result.history[i - 1].start)
+      if (result.history[i].start == result.history[i - 1].start) {
         EXPECT_GE(result.history[i].log_likelihood,
                   result.history[i - 1].log_likelihood - 1e-9 * std::abs(result.log_likelihood))
             << enum_name(kind);
+      }
     EXPECT_NEAR(result.model.log_likelihood(data), result.log_likelihood, 1e-8 * std::abs(result.log_likelihood));
     // One weight, four coefficients for each of two experts.
     EXPECT_EQ(result.degrees_of_freedom, 1 + 8 + covariance_parameters(kind, 2, 2)) << enum_name(kind);

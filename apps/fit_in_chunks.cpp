@@ -4,6 +4,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "fitted_run.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -53,18 +54,26 @@ ChunkedFit fit_in_chunks(ChunkedProblem problem, const ProgressCallback& progres
     progress(0.2, fmt::format("{} rows", all_rows));
     return true;
   });
-  for (int pass = 1; fitting->wants_pass(); ++pass) {
-    fitting->begin_pass();
+  const auto read_again = [&](const std::string& what, const std::function<void(const Data&)>& use) {
     std::size_t done = 0, ignored = 0;
     read_csv_in_chunks(problem.path, problem.csv, rows, [&](Table table) {
       done += table.rows;
       const Data data = next_chunk(problem, design.recipe, std::move(table), ignored);
-      if (data.rows() > 0) fitting->add(data);
-      progress(static_cast<double>(done) / static_cast<double>(all_rows), fmt::format("pass {}", pass));
+      if (data.rows() > 0) use(data);
+      progress(static_cast<double>(done) / static_cast<double>(all_rows), what);
       return true;
     });
     if (done != all_rows) world_error("{}: changed while it was read", problem.path);
+  };
+  for (int pass = 1; fitting->wants_pass(); ++pass) {
+    fitting->begin_pass();
+    read_again(fmt::format("pass {}", pass), [&](const Data& data) { fitting->add(data); });
     fitting->end_pass();
+  }
+  if (problem.inference.standard_errors != StandardErrorKind::none) {
+    fitting->begin_inference(problem.inference);
+    read_again("standard errors", [&](const Data& data) { fitting->add_to_inference(data); });
+    found.inference = fitting->inference(names_of(design));
   }
   design.notes = {fmt::format("Read in chunks of {} rows; the first one found the starting values.", rows)};
   if (dropped > 0) design.notes.push_back(fmt::format("{} with missing cells left out.", plural(dropped, "row")));

@@ -19,6 +19,7 @@ struct ChunkedProblem {
   ColumnChoice columns;
   FitOptions fit;
   StreamOptions stream;
+  InferenceOptions inference;
   /// Constraints of the model for the columns that the first chunk has.
   std::function<Constraints(const Design&)> constraints;
 };
@@ -27,6 +28,7 @@ struct ChunkedFit {
   Design design;  ///< of the first chunk, without its data; notes speak of the whole table
   FitResult result;
   Allocation allocation;
+  Inference inference;  ///< of kind none when no standard errors were asked for
 };
 
 ChunkedFit fit_in_chunks(ChunkedProblem problem, const ProgressCallback& progress);

@@ -42,6 +42,7 @@ FittedRun load_fitted_run(const std::string& path) {
   run.options.expert_kinds.clear();
   for (const Expert& expert : model.experts) run.options.expert_kinds.push_back(expert.spec().kind);
   if (run.options.distinct_kinds().size() == 1) run.options.expert_kinds.resize(1);
+  run.options.constraints = model.constraints;
   run.options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
   return run;
 }

@@ -13,7 +13,7 @@ Json candidate_json(const SelectionResult& result, std::size_t i) {
   const CandidateFamily& family = result.families[one.family];
   Json json = {{"experts", one.experts},
                {"gate", std::string(enum_name(family.gate.kind))},
-               {"expert", std::string(enum_name(family.expert.kind))},
+               {"expert", kinds_name(family)},
                {"log_likelihood", json_number_or_null(one.fit.log_likelihood)},
                {"supremum_log_likelihood", json_number_or_null(one.fit.supremum_log_likelihood)},
                {"degrees_of_freedom", one.fit.degrees_of_freedom},

@@ -142,6 +142,7 @@ Json inference_json(const Inference& inference) {
     row["p"] = json_number_or_null(inference.p(i));
     row["lower"] = json_number_or_null(inference.lower(i));
     row["upper"] = json_number_or_null(inference.upper(i));
+    row["fixed"] = static_cast<bool>(inference.fixed[at]);
     const int finding = inference.finding_of[at];
     row["not_valid"] =
         finding < 0 ? Json(nullptr)

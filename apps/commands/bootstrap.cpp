@@ -106,7 +106,8 @@ Json estimate_json(const BootstrapEstimate& estimate) {
               {"wald_error", json_number_or_null(estimate.wald_error)},
               {"bias", json_number_or_null(estimate.bias)},
               {"low", json_number_or_null(estimate.interval.low)},
-              {"high", json_number_or_null(estimate.interval.high)}};
+              {"high", json_number_or_null(estimate.interval.high)},
+              {"fixed", estimate.fixed}};
 }
 
 Json result_json(const BootstrapResult& result) {

@@ -138,12 +138,13 @@ class FitCommand final : public Command {
 
  private:
   ExitCode run_in_chunks(Context& context, std::optional<NewRun>& folder) {
-    if (!extras_.profile.empty() || extras_.wald || !extras_.cluster.empty())
-      user_error("stream keeps no rows: --profile, --wald and --cluster do not go with it");
-    const ChunkedFit found = fit_in_chunks({path_, csv_, formula_, columns_, fit_, stream_,
+    if (!extras_.profile.empty() || !extras_.cluster.empty() ||
+        inference_.standard_errors == StandardErrorKind::cluster)
+      user_error("stream keeps no rows: --profile and standard errors by cluster do not go with it");
+    const ChunkedFit found = fit_in_chunks({path_, csv_, formula_, columns_, fit_, stream_, inference_,
                                             [this](const Design& design) { return constraints_of(design); }},
                                            context.console.progress());
-    report(context, found.design, found.result, found.allocation, Inference(), {}, folder);
+    report(context, found.design, found.result, found.allocation, found.inference, {}, folder);
     return ending(context, found.result);
   }
 

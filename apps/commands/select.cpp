@@ -22,22 +22,22 @@ namespace clearway::cli {
 namespace {
 
 /// The column choice for one kind of gate and expert: kinds without inputs take none, whatever the others take.
-ColumnChoice choice_for(ColumnChoice choice, ExpertKind expert, GateKind gate) {
+ColumnChoice choice_for(ColumnChoice choice, const std::vector<ExpertKind>& experts, GateKind gate) {
   if (gate == GateKind::constant || gate == GateKind::equal)
     choice.gate_on.clear();
   else if (choice.gate_on.empty())
     choice.gate_on = choice.experts_on;
-  if (expert == ExpertKind::constant) choice.experts_on.clear();
+  if (experts == std::vector{ExpertKind::constant}) choice.experts_on.clear();
   return choice;
 }
 
 /// The families that the options name and the designs they see.
 struct Candidates {
-  std::map<std::pair<ExpertKind, GateKind>, Design> designs;
+  std::map<std::pair<std::vector<ExpertKind>, GateKind>, Design> designs;
   std::vector<CandidateFamily> families;
 
   const Design& design_of(const CandidateFamily& family) const {
-    return designs.at({family.expert.kind, family.gate.kind});
+    return designs.at({family.kinds.empty() ? std::vector{family.expert.kind} : family.kinds, family.gate.kind});
   }
 };
 
@@ -46,12 +46,13 @@ Candidates make_candidates(const Table& table, const ColumnChoice& columns, cons
   for (const std::string& family : options.families)
     for (const std::string& gate_name : options.gates) {
       CandidateFamily one{options.fit.gate, options.fit.expert, nullptr};
-      one.expert.kind = enum_value<ExpertKind>("expert", family);
+      const std::vector<ExpertKind> kinds = expert_kinds(family);
+      one.expert.kind = kinds.front();
+      if (kinds.size() > 1) one.kinds = kinds;
       one.gate.kind = enum_value<GateKind>("gate", gate_name);
-      const auto [at, fresh] = all.designs.try_emplace({one.expert.kind, one.gate.kind});
+      const auto [at, fresh] = all.designs.try_emplace({kinds, one.gate.kind});
       if (!fresh) user_error("gate and expert: {} {} is listed twice", gate_name, family);
-      at->second =
-          make_design(table, choice_for(columns, one.expert.kind, one.gate.kind), one.expert.kind, one.gate.kind);
+      at->second = make_design(table, choice_for(columns, kinds, one.gate.kind), kinds, one.gate.kind);
       if (at->second.dropped != all.designs.begin()->second.dropped)
         user_error(
             "candidates would see different rows, because cells are missing in columns that not all of them use; name "
@@ -129,6 +130,10 @@ class SelectCommand final : public Command {
     if (!output_.out.empty()) folder = RunFolder::create(output_.out, output_.force);
     if (penalty_.kind != PenaltyKind::none && stepwise_.direction != Stepwise::none)
       user_error("penalty and stepwise both choose inputs; give one of them");
+    const bool mixed = std::any_of(candidates.families.begin(), candidates.families.end(),
+                                   [](const CandidateFamily& family) { return !family.kinds.empty(); });
+    if (mixed && (penalty_.kind != PenaltyKind::none || stepwise_.direction != Stepwise::none))
+      user_error("penalty and stepwise are for experts of one kind");
     if (penalty_.kind != PenaltyKind::none) return run_penalised(context, candidates, folder);
     if (stepwise_.direction != Stepwise::none) return run_stepwise(context, candidates, folder);
     const SelectionResult result = select_model(candidates.families, options_, progress);
@@ -246,7 +251,9 @@ class SelectCommand final : public Command {
     config["command"] = "fit";
     config["experts"] = experts;
     config["gate"] = std::string(enum_name(family.gate.kind));
-    config["expert"] = std::string(enum_name(family.expert.kind));
+    config["expert"] = Json::array();
+    for (const ExpertKind kind : family.kinds_of(experts)) config["expert"].push_back(std::string(enum_name(kind)));
+    if (family.kinds.empty()) config["expert"].push_back(std::string(enum_name(family.expert.kind)));
     const auto drop = [&](std::string_view name, const auto&, const OptionInfo&) {
       const std::string key = snake_case(name);
       if (key != "experts" && key != "gate" && key != "expert") config.erase(key);

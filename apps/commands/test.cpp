@@ -1,4 +1,5 @@
-// clearway test: does a larger model explain the data better than chance would let it?
+// clearway test: does a larger model explain the data better than chance would let it? Do coefficients have the values
+// that someone thinks they have?
 #include "clearway/stat/likelihood_ratio.hpp"
 
 #include <optional>
@@ -6,6 +7,8 @@
 #include "../fitted_run.hpp"
 #include "../interruptible.hpp"
 #include "../registry.hpp"
+#include "../summary_json.hpp"
+#include "clearway/stat/hypothesis.hpp"
 
 namespace clearway::cli {
 
@@ -60,6 +63,26 @@ struct Against {
   }
 };
 
+/// What a Wald test is asked.
+struct WaldChoice {
+  std::vector<std::string> wald;
+  StandardErrorKind standard_errors = StandardErrorKind::observed;
+  std::string cluster;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("wald", self.wald,
+          OptionInfo{.help = "linear hypotheses about coefficients, each tested and all at once: \"expert 1: x1\", "
+                             "\"gate 1: x1 = 0.5\", \"expert 1: x1 = expert 2: x1\"; x1, experts: x1 and gate: x1 "
+                             "stand for all coefficients of an input",
+                     .metavar = "HYPOTHESIS"});
+    field("standard-errors", self.standard_errors,
+          OptionInfo{.help = "covariance of a Wald test", .source = "Louis 1982, White 1982"});
+    field("cluster", self.cluster,
+          OptionInfo{.help = "column that names the clusters, for --standard-errors cluster", .metavar = "COLUMN"});
+  }
+};
+
 /// One of the two models.
 struct Side {
   Design design;
@@ -109,7 +132,9 @@ class TestCommand final : public Command {
     return "clearway test small/ big/ data.csv\n"
            "clearway test run/ data.csv --against-experts 3\n"
            "clearway test data.csv --target y --experts 2 --gate constant --against-gate softmax\n"
-           "clearway test data.csv --target y --experts 2 --against-experts-on x1,x2,x3 --experts-on x1,x2\n";
+           "clearway test data.csv --target y --experts 2 --against-experts-on x1,x2,x3 --experts-on x1,x2\n"
+           "clearway test run/ data.csv --wald \"expert 1: x1, expert 1: x1 = expert 2: x1\"\n"
+           "clearway test run/ data.csv --wald \"gate: x1\" --standard-errors sandwich\n";
   }
   std::string_view description() const override {
     return "A likelihood-ratio test. The null is a fitted run, or a table with the options of clearway fit; the "
@@ -121,7 +146,11 @@ class TestCommand final : public Command {
            "model, both models are fitted to each, and the p-value is the share of statistics at least as large, with "
            "a 95 % interval for the error of this simulation. It stops early when --stop-after statistics were at "
            "least as large.\n\n"
-           "Both models are fitted again to the table before they are compared (a run is the start).\n";
+           "Both models are fitted again to the table before they are compared (a run is the start).\n\n"
+           "With --wald the question is one about the coefficients of a single model: a fitted run (fitted again from "
+           "where it stands), or a table. Every hypothesis is tested by itself, and where there are several also all "
+           "at once; names are those of the table of clearway fit. A test that the theory does not carry says why "
+           "instead of giving a number.\n";
   }
 
   void options(OptionList& list) override {
@@ -130,6 +159,8 @@ class TestCommand final : public Command {
     list.argument("data.csv", third_, "with two runs: the table", false);
     list.group("Alternative");
     list.add(against_);
+    list.group("Wald");
+    list.add(wald_);
     list.group("Simulation");
     list.add(test_);
     list.group("Columns");
@@ -144,6 +175,9 @@ class TestCommand final : public Command {
   }
 
   ExitCode run(Context& context) override {
+    if (!wald_.wald.empty()) return run_wald(context);
+    for (const char* name : {"standard-errors", "cluster"})
+      if (context.options.given(name)) user_error("--{} is for --wald", name);
     Side null, alternative;
     if (second_.empty())
       from_table(null, alternative);
@@ -176,6 +210,64 @@ class TestCommand final : public Command {
   void need_alternative() const {
     if (against_.nothing())
       user_error("test needs an alternative: a second run folder, or what it changes (--against-experts 3 ...)");
+  }
+
+  ExitCode run_wald(Context& context) const {
+    if (!third_.empty()) user_error("wald tests one model: a run and its table, or a table");
+    if (!against_.nothing())
+      user_error("--wald takes no --against options: it asks about the coefficients of one model");
+    if (wald_.standard_errors == StandardErrorKind::none) user_error("--wald needs standard errors, not none");
+    if ((wald_.standard_errors == StandardErrorKind::cluster) != !wald_.cluster.empty())
+      user_error("--standard-errors cluster and --cluster COLUMN belong together");
+    Side side;
+    Table table = read_csv(second_.empty() ? first_ : second_, csv_);
+    const Table clusters = wald_.cluster.empty() ? Table() : table;
+    if (second_.empty()) {
+      ColumnChoice columns = columns_;
+      if (!wald_.cluster.empty()) columns.exclude.push_back(wald_.cluster);
+      side.options = fit_;
+      side.design = make_design(std::move(table), columns, fit_.distinct_kinds(), fit_.gate.kind);
+    } else {
+      FittedRun run = load_fitted_run(first_);
+      side.options = run.options;
+      side.options.starts = side.options.polished = 1;  // beside the run itself
+      side.design = design_with_response(run.saved.recipe, std::move(table), columns_.missing, "a test");
+      side.start = std::move(run.saved.model);
+    }
+    side.options.seed = context.common.seed;
+    side.options.threads = context.common.threads;
+    for (const std::string& note : side.design.notes) context.console.note(note);
+    const Data& data = side.design.data;
+    const FitResult result =
+        clearway::fit(data, side.options, side.start ? &*side.start : nullptr, context.console.progress());
+    std::vector<std::string> warnings;
+    if (side.start && side.start->form != ModelForm::regression) {
+      const double before = side.start->log_likelihood(data);
+      if (result.log_likelihood > before + 1e-3)
+        warnings.push_back(fmt::format(
+            "Fitted again, the model reaches a log-likelihood of {:.4f} instead of {:.4f} at this table: the tests are "
+            "about that fit, whose experts may have other numbers. Is this the table that the run was fitted to?",
+            result.log_likelihood, before));
+    }
+    std::vector<int> numbers;
+    if (!wald_.cluster.empty()) numbers = category_numbers(clusters, wald_.cluster, side.design.kept_rows());
+    InferenceOptions how;
+    how.standard_errors = wald_.standard_errors;
+    const Inference inference = infer(data, result, names_of(side.design), how, numbers, side.options.threads);
+    const std::vector<WaldTest> tests = wald_by_name(inference, wald_.wald);
+    if (context.common.json)
+      context.console.print(json_text(Json{{"command", "test"},
+                                           {"wald", wald_json(tests)},
+                                           {"standard_errors", std::string(enum_name(wald_.standard_errors))},
+                                           {"log_likelihood", json_number_or_null(result.log_likelihood)},
+                                           {"converged", result.converged},
+                                           {"warnings", warnings}}));
+    else
+      context.console.print(fmt::format("Wald tests, {} covariance\n{}", enum_name(wald_.standard_errors),
+                                        wald_text(tests, SummaryOptions().width)));
+    for (const std::string& warning : warnings) context.console.warn(warning);
+    if (!result.converged) context.console.warn(fmt::format("not converged: {}", enum_name(result.reason)));
+    return result.converged ? ExitCode::success : ExitCode::not_converged;
   }
 
   void from_table(Side& null, Side& alternative) const {
@@ -223,6 +315,7 @@ class TestCommand final : public Command {
 
   std::string first_, second_, third_;
   Against against_;
+  WaldChoice wald_;
   LikelihoodRatioOptions test_;
   ColumnChoice columns_;
   FitOptions fit_;

@@ -134,7 +134,8 @@ class Bootstrap {
       replication.from_original = original_start_won(result);
       replication.log_likelihood = result.log_likelihood;
       const Matrix memberships = result.model.responsibilities(data_).leftCols(model_.expert_count());
-      const MembershipAlignment alignment = align_memberships(memberships, memberships_, data_.weights);
+      const MembershipAlignment alignment =
+          align_memberships(memberships, memberships_, data_.weights, possible_parts(result.model, model_));
       replication.agreement = alignment.agreement;
       replication.ambiguous = alignment.ambiguous;
       const MixtureModel aligned = result.model.permuted(alignment.order);
@@ -171,7 +172,9 @@ FirstOrder first_order(const detail::LocalLikelihood& local, const Matrix& row_s
   FirstOrder result;
   result.influence = row_scores * step;
   result.wald_errors = jacobian.cwiseProduct(step.transpose()).rowwise().sum().cwiseMax(0).cwiseSqrt();
-  if (local.flat()) result.wald_errors.setConstant(std::numeric_limits<double>::quiet_NaN());
+  const Expert& first = local.model().experts.front();
+  const bool conditional = first.responses() > 1 && is_parsimonious(first.spec().covariance);  // on the covariances
+  if (local.flat() || conditional) result.wald_errors.setConstant(std::numeric_limits<double>::quiet_NaN());
   return result;
 }
 
@@ -265,6 +268,14 @@ BootstrapResult bootstrap(const Data& data, const MixtureModel& model, const Fit
   const Matrix scores = replicator.units().sums(local.row_scores(data));
   result.values =
       estimates(model_values(model), first_order(local, scores, model_values), result, &BootstrapReplication::values);
+  const std::vector<bool> fixed = fixed_values(model);
+  for (std::size_t i = 0; i < fixed.size(); ++i)
+    if (fixed[i]) {
+      BootstrapEstimate held;
+      held.estimate = result.values[i].estimate;
+      held.fixed = true;
+      result.values[i] = held;
+    }
   if (extras.new_rows) {
     const auto means = [&](const MixtureModel& m) { return Vector(m.mean(*extras.new_rows).reshaped()); };
     const Vector original = means(model);

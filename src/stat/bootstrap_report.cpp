@@ -27,6 +27,12 @@ std::string bootstrap_text(const BootstrapResult& result, int digits) {
     if (i > 0 && result.names[i].part != result.names[i - 1].part) table.gap();
     const BootstrapEstimate& value = result.values[i];
     table.begin_row(result.names[i].part + "  " + result.names[i].name);
+    if (value.fixed) {
+      table.cell(table_number(value.estimate, digits));
+      table.cell("fixed");
+      for (int empty = 0; empty < 4; ++empty) table.cell("");
+      continue;
+    }
     for (const double number :
          {value.estimate, value.standard_error, value.wald_error, value.bias, value.interval.low, value.interval.high})
       table.cell(table_number(number, digits));

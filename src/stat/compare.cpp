@@ -9,6 +9,8 @@
 namespace clearway {
 namespace {
 
+constexpr double kNoPair = 1e100;  // larger than any relative distance: experts of different kinds
+
 double largest(const Matrix& cost, const std::vector<int>& order) {
   double value = 0.0;
   for (std::size_t i = 0; i < order.size(); ++i) value = std::max(value, cost(order[i], static_cast<Eigen::Index>(i)));
@@ -20,13 +22,29 @@ double root_mean_square(const Matrix& difference) {
                                 : std::sqrt(difference.squaredNorm() / static_cast<double>(difference.size()));
 }
 
+std::vector<ExpertKind> sorted_kinds(const MixtureModel& model) {
+  std::vector<ExpertKind> kinds;
+  for (const Expert& expert : model.experts) kinds.push_back(expert.spec().kind);
+  std::sort(kinds.begin(), kinds.end());
+  return kinds;
+}
+
+bool has_several_kinds(const MixtureModel& model) {
+  const std::vector<ExpertKind> kinds = sorted_kinds(model);
+  return kinds.front() != kinds.back();
+}
+
 void check_comparable(const MixtureModel& fitted, const MixtureModel& truth) {
   if (fitted.experts.empty() || truth.experts.empty()) user_error("both models must have at least 1 expert");
   for (const MixtureModel* model : {&fitted, &truth})
-    for (const Expert& expert : model->experts)
-      if (expert.spec().kind != model->experts.front().spec().kind)
-        user_error("models can be compared when their experts are of one kind, not {} and {}",
-                   enum_name(model->experts.front().spec().kind), enum_name(expert.spec().kind));
+    for (const Expert& expert : model->experts) {
+      const ExpertKind kind = expert.spec().kind;
+      if (has_several_kinds(*model) && (kind == ExpertKind::constant || kind == ExpertKind::network))
+        user_error("{} experts beside other kinds cannot be compared: they have other coefficients", enum_name(kind));
+    }
+  if ((has_several_kinds(fitted) || has_several_kinds(truth)) && fitted.expert_count() == truth.expert_count() &&
+      sorted_kinds(fitted) != sorted_kinds(truth))
+    user_error("models of several kinds of experts can be compared when they have as many experts of every kind");
   const Expert& a = fitted.experts.front();
   const Expert& b = truth.experts.front();
   if (a.inputs() != b.inputs())
@@ -66,14 +84,15 @@ void compare_gates(const MixtureModel& fitted, const MixtureModel& truth, const 
 void compare_in_order(const MixtureModel& fitted, const MixtureModel& truth, const Matrix& ours, const Matrix& theirs,
                       const Matrix& cost, Comparison& result) {
   const std::vector<int> order = bottleneck_assignment(cost);
-  const bool sigmas = fitted.experts.front().has_sigma() && truth.experts.front().has_sigma();
   for (std::size_t i = 0; i < order.size(); ++i) {
     ExpertComparison& expert = result.experts[i];
     expert.fitted = order[i];
     expert.regressor = cost(order[i], static_cast<Eigen::Index>(i));
-    if (sigmas) {
-      expert.sigma = fitted.experts[static_cast<std::size_t>(order[i])].sigma() - truth.experts[i].sigma();
-      result.sigma_error = std::max(i == 0 ? 0.0 : result.sigma_error, std::abs(expert.sigma));
+    const Expert& one = fitted.experts[static_cast<std::size_t>(order[i])];
+    const Expert& other = truth.experts[i];
+    if (one.has_sigma() && other.has_sigma()) {
+      expert.sigma = one.sigma() - other.sigma();
+      result.sigma_error = std::fmax(result.sigma_error, std::abs(expert.sigma));  // NaN gives way
     }
   }
   if (ours.cols() == theirs.cols()) {
@@ -118,15 +137,26 @@ Comparison compare(const MixtureModel& fitted, const MixtureModel& truth) {
     result.notes.push_back("The experts have different numbers of coefficients, so they do not compare one by one.");
     return result;
   }
-  compare_voronoi(fitted, truth, result);
+  const bool several = has_several_kinds(fitted) || has_several_kinds(truth);
+  if (several)
+    result.notes.push_back("Experts are paired within their kind; Voronoi losses are for experts of one kind.");
+  else
+    compare_voronoi(fitted, truth, result);
   if (fitted.expert_count() != truth.expert_count()) {
     result.notes.push_back(
-        "The numbers of experts differ, so no permutation pairs them: see the Voronoi cells and losses.");
+        several ? "The numbers of experts differ, so no permutation pairs them."
+                : "The numbers of experts differ, so no permutation pairs them: see the Voronoi cells and losses.");
     return result;
   }
   const bool has_slopes = regressors(truth.experts).cols() > 0;
-  const Matrix cost = has_slopes ? relative_distances(regressors(fitted.experts), regressors(truth.experts))
-                                 : relative_distances(ours, theirs);
+  Matrix cost = has_slopes ? relative_distances(regressors(fitted.experts), regressors(truth.experts))
+                           : relative_distances(ours, theirs);
+  if (several)
+    for (Eigen::Index i = 0; i < cost.rows(); ++i)
+      for (Eigen::Index j = 0; j < cost.cols(); ++j)
+        if (fitted.experts[static_cast<std::size_t>(i)].spec().kind !=
+            truth.experts[static_cast<std::size_t>(j)].spec().kind)
+          cost(i, j) = kNoPair;
   compare_in_order(fitted, truth, ours, theirs, cost, result);
   return result;
 }

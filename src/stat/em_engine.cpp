@@ -54,7 +54,12 @@ ParameterMap::ParameterMap(const MixtureModel& shape, const EngineSettings& sett
     const ExpertKind kind = expert.spec().kind;
     const auto extras = expert.responses() > 1 ? std::span<const ExtraParameter>() : extra_parameters(kind);
     std::vector<int> index(count, -1);
-    for (std::size_t j = 0; j < count; ++j) {
+    // Covariances that the experts have in common follow from everything else (parsimonious_covariance.hpp).
+    const int m = expert.responses();
+    const bool diagonal = is_diagonal(expert.spec().covariance);
+    const std::size_t covariance = m == 1 ? 0 : static_cast<std::size_t>(diagonal ? m : m * (m + 1) / 2);
+    const bool dependent = m > 1 && is_parsimonious(expert.spec().covariance);
+    for (std::size_t j = 0; j < count - (dependent ? covariance : 0); ++j) {
       if (is_fixed(false, k, j)) continue;
       if (k > 0 && shape.constraints.is_shared(static_cast<int>(j))) {
         index[j] = experts.front()[j];
@@ -70,13 +75,11 @@ ParameterMap::ParameterMap(const MixtureModel& shape, const EngineSettings& sett
       else
         index[j] = add(false, extra.lower, extra.upper);
     }
-    if (expert.responses() > 1) {  // the diagonal of the covariance factor
-      const int m = expert.responses();
-      std::size_t at =
-          count - static_cast<std::size_t>(expert.spec().covariance == CovarianceKind::full ? m * (m + 1) / 2 : m);
+    if (m > 1 && !dependent) {  // the diagonal of the covariance factor
+      std::size_t at = count - covariance;
       for (int i = 0; i < m; ++i) {
         low[static_cast<std::size_t>(index[at])] = log_floor;
-        at += expert.spec().covariance == CovarianceKind::full ? static_cast<std::size_t>(m - i) : 1;
+        at += diagonal ? 1 : static_cast<std::size_t>(m - i);
       }
     }
     experts.push_back(std::move(index));

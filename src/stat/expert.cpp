@@ -23,7 +23,7 @@ int slopes_of(const ExpertSpec& spec, int inputs) {
 }
 
 int covariance_size(const ExpertSpec& spec, int m) {
-  return spec.covariance == CovarianceKind::full ? m * (m + 1) / 2 : m;
+  return !is_diagonal(spec.covariance) ? m * (m + 1) / 2 : m;
 }
 
 Index parameter_count(const ExpertSpec& spec, int d, int m, int classes) {
@@ -41,7 +41,7 @@ Matrix unpack_covariance_factor(const ExpertSpec& spec, const double* packed, in
   Matrix factor = Matrix::Zero(m, m);
   for (int j = 0; j < m; ++j) {
     factor(j, j) = std::exp(*packed++);
-    if (spec.covariance == CovarianceKind::full)
+    if (!is_diagonal(spec.covariance))
       for (int i = j + 1; i < m; ++i) factor(i, j) = *packed++;
   }
   return factor;
@@ -396,6 +396,7 @@ bool Expert::response_may_be_scaled() const {
     case ExpertKind::network:
     case ExpertKind::laplace:
     case ExpertKind::skew_normal:
+    case ExpertKind::skew_t:
     case ExpertKind::heteroscedastic:
       return true;  // not tobit: a censored response contributes a probability, which has no scale
     default:
@@ -442,7 +443,7 @@ Expert Expert::on_raw_scale(const Vector& x_centre, const Vector& x_scale, const
     double* packed = theta.data() + static_cast<Index>(responses_) * p;
     for (int j = 0; j < responses_; ++j) {
       *packed++ += std::log(y_scale(j));
-      if (spec_.covariance == CovarianceKind::full)
+      if (!is_diagonal(spec_.covariance))
         for (int i = j + 1; i < responses_; ++i) *packed++ *= y_scale(i);
     }
   }
@@ -479,7 +480,7 @@ std::vector<std::string> Expert::parameter_names(const std::vector<std::string>&
     for (int j = 0; j < responses_; ++j) coefficients(response_name(j) + ": ");
     for (int j = 0; j < responses_; ++j) {
       names.push_back("log covariance factor " + response_name(j));
-      if (spec_.covariance == CovarianceKind::full)
+      if (!is_diagonal(spec_.covariance))
         for (int i = j + 1; i < responses_; ++i)
           names.push_back("covariance factor " + response_name(i) + ", " + response_name(j));
     }

@@ -166,10 +166,16 @@ void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstV
   Matrix step(p, m);
   for (int j = 0; j < m; ++j) step.col(j) = solve_semidefinite(gram, cross.col(j));
   for (int j = 0; j < m; ++j) expert.parameters().segment(static_cast<Index>(j) * p, p) += step.col(j);
-  Matrix covariance = (squares - step.transpose() * cross) / r.sum();
-  covariance = 0.5 * (covariance + covariance.transpose().eval());
+  set_covariance(expert, (squares - step.transpose() * cross) / r.sum(), sigma_floor);
+}
+
+}  // namespace
+
+void set_covariance(Expert& expert, const Matrix& wanted, double sigma_floor) {
+  const int p = 1 + slope_count(expert), m = expert.responses();
+  Matrix covariance = 0.5 * (wanted + wanted.transpose());
   double* packed = expert.parameters().data() + static_cast<Index>(m) * p;
-  if (expert.spec().covariance == CovarianceKind::diagonal) {
+  if (is_diagonal(expert.spec().covariance)) {
     for (int j = 0; j < m; ++j) packed[j] = std::log(std::max(sigma_floor, std::sqrt(std::max(0.0, covariance(j, j)))));
     return;
   }
@@ -184,11 +190,14 @@ void update_vector(Expert& expert, const std::vector<Data>& blocks, const ConstV
   }
 }
 
+namespace {
+
 // Kinds whose parameters are best moved together. The gamma family joins them when its link is not the logarithm, under
 // which intercept and slopes on one side and shape on the other are orthogonal.
 bool updates_by_newton(const ExpertSpec& spec) {
   switch (spec.kind) {
     case ExpertKind::skew_normal:
+    case ExpertKind::skew_t:
     case ExpertKind::heteroscedastic:
     case ExpertKind::tobit:
     case ExpertKind::negative_binomial:
@@ -271,7 +280,7 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
   }
   if (expert.responses() > 1) {
     const int m = expert.responses(), p = 1 + d;
-    const bool full = expert.spec().covariance == CovarianceKind::full;
+    const bool full = !is_diagonal(expert.spec().covariance);
     const Matrix design = with_ones(data.expert_inputs, d);
     const Matrix factor = expert.covariance().llt().matrixL();
     const Matrix inverse = factor.triangularView<Eigen::Lower>().solve(Matrix::Identity(m, m));
@@ -301,6 +310,7 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
     g(i) = value.eta;
     if (extra > 0) u(i, 1 + d) = value.s;
     if (extra > 1) u(i, 2 + d) = value.m;
+    if (extra > 2) u(i, 3 + d) = value.t;
   }
   u.col(0) = g;
   if (d > 0) u.middleCols(1, d) = g.asDiagonal() * data.expert_inputs;
@@ -310,6 +320,14 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
 
 bool has_closed_hessian(const Expert& expert) {
   return expert.responses() == 1 && expert.spec().kind != ExpertKind::network;
+}
+
+Matrix symmetric_product(const Matrix& x, const Vector& weight) {
+  const Matrix weighted = weight.asDiagonal() * x;
+  Matrix product(x.cols(), x.cols());
+  product.triangularView<Eigen::Lower>() = x.transpose() * weighted;  // half of the work of a product
+  product.triangularView<Eigen::StrictlyUpper>() = product.transpose();
+  return product;
 }
 
 Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorRef& r) {
@@ -324,7 +342,7 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
     for (int s = 0; s < free; ++s)
       for (int t = s; t < free; ++t) {
         const Vector w = r.array() * probability.col(s).array() * ((s == t ? 1.0 : 0.0) - probability.col(t).array());
-        const Matrix block = -design.transpose() * (w.asDiagonal() * design);
+        const Matrix block = symmetric_product(design, -w);
         h.block(s * p, t * p, p, p) = block;
         h.block(t * p, s * p, p, p) = block.transpose();
       }
@@ -335,8 +353,8 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
   const Vector log_sigma = log_sigma_predictor(expert, data.expert_inputs);
   const bool two_indices = log_sigma.size() != 0;
   const int extra = two_indices ? 0 : extra_count(expert.spec().kind);
-  Vector second(n), mixed_s(n), mixed_m(n), second_s(n);
-  double s_s = 0, s_m = 0, m_m = 0;
+  Vector second(n), mixed_s(n), mixed_m(n), mixed_t(n), second_s(n);
+  double s_s = 0, s_m = 0, m_m = 0, s_t = 0, m_t = 0, t_t = 0;
   for (Index i = 0; i < n; ++i) {
     const PointDerivatives v =
         point_derivatives(expert.spec(), data.response(i, 0), eta(i),
@@ -348,6 +366,10 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
     s_s += r(i) * v.s_s;
     s_m += r(i) * v.s_m;
     m_m += r(i) * v.m_m;
+    mixed_t(i) = r(i) * v.eta_t;
+    s_t += r(i) * v.s_t;
+    m_t += r(i) * v.m_t;
+    t_t += r(i) * v.t_t;
   }
   h.topLeftCorner(1 + d, 1 + d).noalias() = design.transpose() * (second.asDiagonal() * design);
   if (two_indices) {
@@ -365,6 +387,13 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
     h.row(2 + d).head(1 + d) = h.col(2 + d).head(1 + d).transpose();
     h(1 + d, 2 + d) = h(2 + d, 1 + d) = s_m;
     h(2 + d, 2 + d) = m_m;
+  }
+  if (extra > 2) {
+    h.col(3 + d).head(1 + d) = design.transpose() * mixed_t;
+    h.row(3 + d).head(1 + d) = h.col(3 + d).head(1 + d).transpose();
+    h(1 + d, 3 + d) = h(3 + d, 1 + d) = s_t;
+    h(2 + d, 3 + d) = h(3 + d, 2 + d) = m_t;
+    h(3 + d, 3 + d) = t_t;
   }
   return h;
 }

@@ -45,6 +45,13 @@ void update_laplace(Expert& expert, const std::vector<Data>& blocks, const Const
 /// Takes a skew-normal expert without slant to the one with the moments of its residuals, when that is better.
 void escape_zero_slant(Expert& expert, const std::vector<Data>& blocks, const ConstVectorRef& r, double sigma_floor);
 
+/// x' diag(weight) x.
+Matrix symmetric_product(const Matrix& x, const Vector& weight);
+
+/// Gives an expert of a vector response this covariance (its diagonal, where its form has no more), no direction of which
+/// has a standard deviation below the floor.
+void set_covariance(Expert& expert, const Matrix& wanted, double sigma_floor);
+
 /// Weighted residual sum of squares of a kind with sigma, and the weight: for a noise level shared by all experts.
 struct ResidualSum {
   double squares = 0, weight = 0;

@@ -20,6 +20,7 @@ PointDerivatives zero_inflated_poisson_point(double y, double eta, const double*
 // Real responses.
 PointDerivatives laplace_point(double y, double eta, const double* extra);
 PointDerivatives skew_normal_point(double y, double eta, const double* extra);
+PointDerivatives skew_t_point(double y, double eta, const double* extra, Order order);
 PointDerivatives tobit_point(double y, double eta, const double* extra, double event);
 
 /// Mean of a positive response and its first two derivatives in eta; NaN where eta is outside of the link's domain.

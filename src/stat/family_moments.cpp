@@ -1,12 +1,14 @@
 // Mean, variance and distribution function of the single-index families.
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
+#include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <boost/math/special_functions/owens_t.hpp>
 #include <cmath>
 
 #include "clearway/core/normal_tail.hpp"
+#include "clearway/core/student_tail.hpp"
 #include "families.hpp"
 
 namespace clearway::detail {
@@ -25,6 +27,27 @@ double normal_cdf(double z) {
 
 double slant_delta(double slant) {
   return slant / std::hypot(1.0, slant);
+}
+
+// (E[y] - location) / scale of a skew-t distribution, nu > 1.
+double skew_t_shift(const double* extra) {
+  constexpr double kRootOneOverPi = 0.56418958354775628695;
+  const double nu = std::exp(extra[2]);
+  return slant_delta(extra[1]) * kRootOneOverPi * std::exp(0.5 * extra[2] - student_tail::half_step_log_gamma(nu - 1));
+}
+
+// P(Z <= z) of the standard skew-t distribution: the skew-normal one, Phi(z) - 2 T(z, slant) with Owen's T, averaged over
+// the chi-squared variable that makes it a t.
+double skew_t_cdf(double z, double slant, double nu) {
+  constexpr double kPi = 3.14159265358979323846;
+  const auto integrand = [&](double angle) {
+    const double cosine = std::cos(angle);
+    return std::exp(-0.5 * nu * std::log1p(z * z / (nu * cosine * cosine)));
+  };
+  const double end = std::atan(slant);
+  const double owen =
+      end == 0 ? 0 : boost::math::quadrature::gauss_kronrod<double, 31>::integrate(integrand, 0.0, end, 8, 1e-11);
+  return std::clamp(std::exp(log_student_cdf(z, nu)) - owen / kPi, 0.0, 1.0);
 }
 
 double poisson_cdf(double y, double mean) {
@@ -61,6 +84,8 @@ double family_mean(const ExpertSpec& spec, double eta, const double* extra, doub
       return logistic(eta);
     case ExpertKind::skew_normal:
       return eta + std::exp(extra[0]) * slant_delta(extra[1]) * std::sqrt(kTwoOverPi);
+    case ExpertKind::skew_t:
+      return eta + std::exp(extra[0]) * skew_t_shift(extra);
     default:
       return link_value(spec, eta).g;
   }
@@ -95,6 +120,11 @@ double family_variance(const ExpertSpec& spec, double eta, const double* extra, 
     case ExpertKind::skew_normal: {
       const double delta = slant_delta(extra[1]);
       return std::exp(2 * extra[0]) * (1 - kTwoOverPi * delta * delta);
+    }
+    case ExpertKind::skew_t: {
+      const double nu = std::exp(extra[2]), shift = skew_t_shift(extra);
+      return nu > 2 ? std::exp(2 * extra[0]) * (nu / (nu - 2) - shift * shift)
+                    : std::numeric_limits<double>::infinity();
     }
     case ExpertKind::student_t: {
       const double nu = std::exp(extra[1]);
@@ -150,6 +180,8 @@ double family_distribution(const ExpertSpec& spec, double y, double eta, const d
       const double z = (y - eta) * std::exp(-extra[0]);
       return std::clamp(normal_cdf(z) - 2 * boost::math::owens_t(z, extra[1]), 0.0, 1.0);
     }
+    case ExpertKind::skew_t:
+      return skew_t_cdf((y - eta) * std::exp(-extra[0]), extra[1], std::exp(extra[2]));
     case ExpertKind::student_t:
       return boost::math::cdf(boost::math::students_t(std::exp(extra[1])), (y - eta) * std::exp(-extra[0]));
     default:

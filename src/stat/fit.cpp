@@ -83,6 +83,9 @@ class Fitter {
     if (options_.experts > n)
       user_error("experts must be at most the number of rows: {} experts for {} rows", options_.experts, n);
     for (const ExpertKind kind : kinds) check_kind(kind);
+    if (is_parsimonious(options_.expert.covariance) && data_.response.cols() == 1)
+      user_error("covariance '{}' is for a vector response; with one response use --variance",
+                 enum_name(options_.expert.covariance));
     if (options_.expert.divisor == VarianceDivisor::unbiased && n <= data_.expert_inputs.cols() + 1)
       user_error("variance divisor 'unbiased' needs more rows ({}) than coefficients ({})", n,
                  data_.expert_inputs.cols() + 1);
@@ -464,6 +467,9 @@ FitResult fit(const Data& data, const FitOptions& options, const MixtureModel* u
     if (!data.groups.empty() || !data.labels.empty())
       user_error(
           "a regression function has no experts per row: repeated measures and labels do not go with least squares");
+    if (is_parsimonious(options.expert.covariance))
+      user_error("least squares has one covariance for all rows, full or diagonal, not '{}'",
+                 enum_name(options.expert.covariance));
     if (!options.constraints.empty()) user_error("least squares takes no fixed or shared parameters");
     return fit_least_squares(data, options, user_start, progress);
   }

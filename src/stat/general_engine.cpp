@@ -13,6 +13,7 @@
 #include "constrained_update.hpp"
 #include "em_engine.hpp"
 #include "expert_updates.hpp"
+#include "parsimonious_covariance.hpp"
 
 namespace clearway::detail {
 namespace {
@@ -296,11 +297,35 @@ class GeneralEngine final : public EmEngine {
 
   void maximise_experts(const Matrix& r, int expert_steps, MixtureModel& model) const {
     const int k = model.expert_count();
+    const std::vector<Expert> before = model.experts;
     parallel_for(static_cast<std::size_t>(k), threads_, [&](std::size_t j) {
       update_expert(model.experts[j], blocks_, r.col(static_cast<Index>(j)), settings_.sigma_floor, expert_steps);
     });
+    if (model.experts.front().responses() > 1 && is_parsimonious(model.experts.front().spec().covariance))
+      pool_covariances(r, before, model);
     if (model.experts.front().has_sigma() && model.experts.front().spec().variance == VarianceKind::shared)
       pool_sigma(r, model);
+  }
+
+  // update_expert() has left each expert its own covariance: the scatter of its residuals over its weight.
+  void pool_covariances(const Matrix& r, const std::vector<Expert>& before, MixtureModel& model) const {
+    std::vector<Matrix> scatter, start;
+    std::vector<std::size_t> members;
+    std::vector<double> mass;
+    for (std::size_t j = 0; j < model.experts.size(); ++j) {
+      const double weight = r.col(static_cast<Index>(j)).sum();
+      if (!(weight > 1e-6)) continue;  // an expert without rows keeps what it has
+      scatter.push_back(weight * model.experts[j].covariance());
+      start.push_back(before[j].covariance());
+      members.push_back(j);
+      mass.push_back(weight);
+    }
+    if (members.empty()) return;
+    const std::vector<Matrix> found =
+        parsimonious_covariances(model.experts.front().spec().covariance, scatter,
+                                 Eigen::Map<const Vector>(mass.data(), static_cast<Index>(mass.size())), start);
+    for (std::size_t i = 0; i < members.size(); ++i)
+      set_covariance(model.experts[members[i]], found[i], settings_.sigma_floor);
   }
 
   void pool_sigma(const Matrix& r, MixtureModel& model) const {
@@ -402,20 +427,27 @@ class GeneralEngine final : public EmEngine {
       const Matrix none(n, 0);
       const Matrix jacobian =  // the closed form is for linear gates
           block_size > 0 ? first_of_group(b, gate_->features(b)) : none;
-      Matrix& h = hessians[b] = -(each.transpose() * (w.asDiagonal() * each));
+      Matrix& h = hessians[b] = symmetric_product(each, -w);
       for (int j = 0; j < k; ++j) {  // sum_t w r_tj u_tj u_tj', u over all free parameters
         const auto at = static_cast<std::size_t>(j);
-        Matrix u = Matrix::Zero(n, size);
+        Matrix u(n, static_cast<Index>(map_.gate.size()) + rows[at].cols() + 1);  // the columns that are not zero
+        std::vector<int> free;
+        const auto column = [&](int f) {
+          free.push_back(f);
+          return u.col(static_cast<Index>(free.size()) - 1);
+        };
         for (int l = 0; l < k; ++l)
           for (Index c = 0; c < block_size; ++c) {
             const int f = map_.gate[static_cast<std::size_t>(l * block_size + c)];
-            if (f >= 0) u.col(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) * jacobian.col(c).array();
+            if (f >= 0) column(f) = ((l == j ? 1.0 : 0.0) - state.gate.col(l).array()) * jacobian.col(c).array();
           }
         for (Index c = 0; c < rows[at].cols(); ++c)
-          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0) u.col(f) += rows[at].col(c);
-        if (model.has_noise) u.col(map_.noise).setConstant(-model.noise_weight);
-        const Vector weight = w.cwiseProduct(r.col(j));
-        h.noalias() += u.transpose() * (weight.asDiagonal() * u);
+          if (const int f = map_.experts[at][static_cast<std::size_t>(c)]; f >= 0) column(f) = rows[at].col(c);
+        if (model.has_noise) column(map_.noise).setConstant(-model.noise_weight);
+        const Matrix outer = symmetric_product(u.leftCols(static_cast<Index>(free.size())), w.cwiseProduct(r.col(j)));
+        for (std::size_t c = 0; c < free.size(); ++c)
+          for (std::size_t c2 = 0; c2 < free.size(); ++c2)
+            h(free[c], free[c2]) += outer(static_cast<Index>(c), static_cast<Index>(c2));
         const Matrix inner =
             expert_hessian(model.experts[at], block, row_weight.cwiseProduct(row_responsibility.col(j)));
         for (Index c = 0; c < inner.cols(); ++c)

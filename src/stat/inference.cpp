@@ -6,10 +6,11 @@
 
 #include "clearway/base/text.hpp"
 #include "clearway/stat/least_squares.hpp"
+#include "clearway/stat/model_values.hpp"
 #include "inference_parameters.hpp"
+#include "inference_sums.hpp"
 #include "inference_validity.hpp"
 #include "probability.hpp"
-#include "score_rows.hpp"
 
 namespace clearway {
 namespace {
@@ -18,7 +19,6 @@ using namespace detail;
 using Eigen::Index;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr int kMostParameters = 1000;   // of which an information matrix is made unasked
 constexpr double kStepFraction = 1e-2;  // of a standard error: steps of numeric derivatives of the report
 
 void check(const Data& data, const InferenceOptions& options, const std::vector<int>& clusters) {
@@ -65,16 +65,23 @@ void add_ridge(const MixtureModel& standard, const ParameterMap& map, const FitR
 
 class Inferrer {
  public:
-  Inferrer(const Data& data, const FitResult& result, const ModelNames& names, const InferenceOptions& options,
-           const std::vector<int>& clusters, int threads)
-      : data_(data), result_(result), names_(names), options_(options), clusters_(clusters), threads_(threads) {}
-
-  Inference run() {
+  Inferrer(const FitResult& result, const ModelNames& names, const InferenceOptions& options)
+      : result_(result), names_(names), options_(options) {
     inference_.kind = options_.standard_errors;
     inference_.level = options_.level;
+  }
+
+  Inference run(const InferenceSums& sums) {
+    shares_ = sums.shares();
+    table();
+    if (options_.standard_errors != StandardErrorKind::none) covariances(sums);
+    return std::move(inference_);
+  }
+
+  Inference run(const Data& data, const std::vector<int>& clusters, int threads) {
     shares_ = Shares{Vector(), Matrix::Zero(0, model_parameters(result_.model).size())};
     if (result_.model.gate.block_size() > 0 && result_.model.expert_count() > 1)
-      shares_ = gate_shares(result_.model, data_, threads_);
+      shares_ = gate_shares(result_.model, data, threads);
     table();
     if (options_.standard_errors == StandardErrorKind::none) return std::move(inference_);
     if (!result_.trimmed_rows.empty()) {
@@ -83,24 +90,21 @@ class Inferrer {
            "rows were trimmed: the estimate is not that of the likelihood of all rows; see clearway bootstrap."});
       return std::move(inference_);
     }
+    const Expert& first = result_.model.experts.front();
+    if (first.responses() > 1 && is_parsimonious(first.spec().covariance)) {
+      withhold_all({ValidityProblem::common_covariance,
+                    fmt::format("for covariances of the form {} there is no information matrix here; see clearway "
+                                "bootstrap.",
+                                enum_name(first.spec().covariance))});
+      return std::move(inference_);
+    }
     if (result_.model.form == ModelForm::regression) {
-      regression_covariances();
+      regression_covariances(data);
       return std::move(inference_);
     }
-    const Scaling scaling(data_, result_.model);
-    const MixtureModel standard = scaling.to_standard(result_.model);
-    EngineSettings settings;
-    settings.sigma_floor =
-        result_.sigma_floor * scaling.response_deviation.cwiseQuotient(scaling.response_scale).minCoeff();
-    settings.threads = threads_;
-    const ParameterMap map(standard, settings);
-    if (map.size > kMostParameters) {
-      withhold_all({ValidityProblem::too_many_parameters,
-                    fmt::format("the model has {} parameters; an information matrix is made for at most {}.", map.size,
-                                kMostParameters)});
-      return std::move(inference_);
-    }
-    covariances(scaling, standard, settings, map);
+    InferenceSums sums(result_, Scaling(data, result_.model), options_.standard_errors, threads);
+    if (!sums.too_many_parameters()) sums.add(data, clusters);
+    covariances(sums);
     return std::move(inference_);
   }
 
@@ -118,6 +122,9 @@ class Inferrer {
          {&inference_.standard_errors, &inference_.z, &inference_.p, &inference_.lower, &inference_.upper})
       *column = Vector::Constant(size, kNan);
     inference_.finding_of.assign(static_cast<std::size_t>(size), -1);
+    inference_.fixed.assign(static_cast<std::size_t>(size), false);
+    const std::vector<bool> fixed = fixed_values(result_.model);  // in the order of the table: experts, gate, noise
+    std::copy_n(fixed.begin(), std::min(fixed.size(), inference_.fixed.size()), inference_.fixed.begin());
   }
 
   void withhold_all(ValidityFinding finding) {
@@ -126,17 +133,19 @@ class Inferrer {
     std::fill(inference_.finding_of.begin(), inference_.finding_of.end(), 0);
   }
 
-  void covariances(const Scaling& scaling, const MixtureModel& standard, const EngineSettings& settings,
-                   const ParameterMap& map) {
-    const auto engine = make_engine(data_, scaling, standard, settings);
-    Vector score;
-    Matrix information;
-    engine->derivatives(standard, score, &information);
-    add_ridge(standard, map, result_, engine->total_weight(), score, information);
+  void covariances(const InferenceSums& sums) {
+    const ParameterMap& map = sums.map();
+    const MixtureModel& standard = sums.standard();
+    if (sums.too_many_parameters())
+      return withhold_all({ValidityProblem::too_many_parameters,
+                           fmt::format("the model has {} parameters, too many for an information matrix.", map.size)});
+    Vector score = sums.score();
+    Matrix information = sums.information();
+    add_ridge(standard, map, result_, sums.total_weight(), score, information);
     const Vector free = map.pack(standard);
     const auto gate_parameters = std::count_if(map.gate.begin(), map.gate.end(), [](int f) { return f >= 0; });
     const int surplus = std::max(0, static_cast<int>(gate_parameters) - standard.gate.degrees_of_freedom());
-    const InvertedInformation inverted = invert_information(information, map, free, engine->total_weight(), surplus);
+    const InvertedInformation inverted = invert_information(information, map, free, sums.total_weight(), surplus);
     Vector active_score = Vector::Zero(map.size);
     for (const int f : inverted.active) active_score(f) = score(f);
     inference_.newton_decrement = active_score.dot(inverted.inverse * active_score);
@@ -144,24 +153,18 @@ class Inferrer {
     const std::vector<std::string> stacked = stacked_names(result_.model, names_);
     if (!inverted.active.empty()) inference_.flat_direction = direction_in_words(inverted.flattest, map, stacked);
 
-    const Matrix responsibilities = result_.model.responsibilities(data_);
     Matrix covariance = inverted.inverse;
-    if (options_.standard_errors != StandardErrorKind::observed) {
-      const bool clustered = options_.standard_errors == StandardErrorKind::cluster;
-      const Matrix meat = score_crossproduct(data_, scaling, standard, map, responsibilities,
-                                             clustered ? clusters_ : std::vector<int>{}, threads_);
-      covariance = inverted.inverse * meat * inverted.inverse;
-    }
-    const Matrix to_stacked = stacked_from_free(standard, map, scaling);
+    if (options_.standard_errors != StandardErrorKind::observed)
+      covariance = inverted.inverse * sums.crossproduct() * inverted.inverse;
+    const Matrix to_stacked = stacked_from_free(standard, map, sums.scaling());
     inference_.model_covariance = to_stacked * covariance * to_stacked.transpose();
     const Vector steps = kStepFraction * inference_.model_covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
     const Matrix to_report = reported_from_stacked(result_.model, names_, shares_, steps);
     inference_.covariance = to_report * inference_.model_covariance * to_report.transpose();
     inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
 
-    inference_.findings = find_problems({result_, standard, map, inverted,
-                                         merge_losses(data_, scaling, standard, responsibilities, settings.sigma_floor),
-                                         inference_, stacked, inference_.newton_decrement});
+    inference_.findings = find_problems(
+        {result_, standard, map, inverted, sums.merges(), inference_, stacked, inference_.newton_decrement});
     for (std::size_t d = 0; d < inference_.findings.size(); ++d)
       for (const int i : inference_.findings[d].parameters) {
         int& of = inference_.finding_of[static_cast<std::size_t>(i)];
@@ -172,11 +175,11 @@ class Inferrer {
 
   // Least squares: the covariance of the regression function's parameters, and of the residual deviation
   // var(log s) = (kurtosis - 1) / (4 n), which needs no normal noise.
-  void regression_covariances() {
+  void regression_covariances(const Data& data) {
     if (options_.standard_errors == StandardErrorKind::cluster)
       user_error("standard errors by cluster are for maximum likelihood, not for least squares");
     const MixtureModel& model = result_.model;
-    const RegressionCovariance found = least_squares_covariance(model, data_,
+    const RegressionCovariance found = least_squares_covariance(model, data,
                                                                 options_.standard_errors == StandardErrorKind::sandwich
                                                                     ? RegressionCovarianceKind::misspecified
                                                                     : RegressionCovarianceKind::classical);
@@ -192,7 +195,7 @@ class Inferrer {
     Matrix& covariance = inference_.model_covariance = Matrix::Zero(size, size);
     covariance(place, place) = found.covariance;
     if (model.experts.front().responses() == 1) {
-      const double variance = log_deviation_variance();
+      const double variance = log_deviation_variance(data);
       std::vector<Index> noise;
       for (std::size_t k = 0; k < model.experts.size(); ++k)
         noise.push_back(stacked_offset(model, k) + model.experts[k].parameters().size() - 1);
@@ -212,9 +215,9 @@ class Inferrer {
     fill();
   }
 
-  double log_deviation_variance() const {
-    const Vector e = data_.response.col(0) - result_.model.mean(data_).col(0);
-    const Vector w = data_.weights.size() ? data_.weights : Vector::Ones(e.size());
+  double log_deviation_variance(const Data& data) const {
+    const Vector e = data.response.col(0) - result_.model.mean(data).col(0);
+    const Vector w = data.weights.size() ? data.weights : Vector::Ones(e.size());
     const double n = w.sum(), second = w.dot(e.cwiseAbs2()) / n;
     return std::max(0.0, w.dot(e.array().pow(4).matrix()) / n / (second * second) - 1) / (4 * n);
   }
@@ -238,6 +241,10 @@ class Inferrer {
         inference_.covariance.col(i).setConstant(kNan);
         continue;
       }
+      if (inference_.fixed[static_cast<std::size_t>(i)]) {
+        inference_.standard_errors(i) = kNan;
+        continue;
+      }
       any = true;
       const double estimate = inference_.estimates(i), error = inference_.standard_errors(i);
       std::tie(inference_.lower(i), inference_.upper(i)) =
@@ -251,12 +258,9 @@ class Inferrer {
     if (!any) inference_.model_covariance.resize(0, 0);
   }
 
-  const Data& data_;
   const FitResult& result_;
   const ModelNames& names_;
   const InferenceOptions& options_;
-  const std::vector<int>& clusters_;
-  int threads_;
   Shares shares_;
   std::vector<IntervalScale> scales_;
   Inference inference_;
@@ -270,12 +274,18 @@ int Inference::index(const std::string& name) const {
   return static_cast<int>(found - names.begin());
 }
 
+Inference detail::infer_from_sums(const FitResult& result, const ModelNames& names, const InferenceOptions& options,
+                                  const InferenceSums& sums) {
+  check_options(options);
+  return Inferrer(result, names, options).run(sums);
+}
+
 Inference infer(const Data& data, const FitResult& result, const ModelNames& names, const InferenceOptions& options,
                 const std::vector<int>& clusters, int threads) {
   if (result.reason == StopReason::not_fitted) user_error("inference needs a fit, and this one has not run yet");
   check(data, options, clusters);
   const auto begin = std::chrono::steady_clock::now();
-  Inference inference = Inferrer(data, result, names, options, clusters, threads).run();
+  Inference inference = Inferrer(result, names, options).run(data, clusters, threads);
   inference.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return inference;
 }

@@ -45,7 +45,8 @@ class Tables {
     table.begin_row(inference_.labels[static_cast<std::size_t>(i)]);
     table.cell(table_number(inference_.estimates(i), digits_));
     const bool valid = inference_.valid(i);
-    table.cell(valid ? number(inference_.standard_errors(i)) : "not valid");
+    const bool fixed = inference_.fixed[static_cast<std::size_t>(i)];
+    table.cell(fixed ? "fixed" : valid ? number(inference_.standard_errors(i)) : "not valid");
     table.cell(std::isnan(inference_.z(i)) ? "" : fmt::format("{:.3f}", inference_.z(i)));
     table.cell(p_value(inference_.p(i)));
     table.cell(number(inference_.lower(i)));

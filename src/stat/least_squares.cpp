@@ -207,7 +207,7 @@ class LeastSquaresFitter {
     Matrix covariance = products / total_;
     covariance.diagonal().array() += 1e-14 * covariance.diagonal().array() + floor;  // exact fits stay factorable
     Matrix factor = covariance.diagonal().cwiseSqrt().asDiagonal();
-    const bool full = options_.expert.covariance == CovarianceKind::full;
+    const bool full = !is_diagonal(options_.expert.covariance);
     if (full) factor = Matrix(covariance.llt().matrixL());
     for (Expert& expert : model.experts) {
       Index at = detail::mean_parameter_count(expert);
@@ -246,7 +246,7 @@ class LeastSquaresFitter {
   LeastSquaresReport report(const Matrix& products, int df) const {
     LeastSquaresReport found;
     const Index m = products.rows();
-    const bool full = options_.expert.covariance == CovarianceKind::full;
+    const bool full = !is_diagonal(options_.expert.covariance);
     found.parameters = df - static_cast<int>(full ? m * (m + 1) / 2 : m);
     found.sum_of_squares = products.diagonal().cwiseProduct(scaling_.response_scale.cwiseAbs2());
     found.r_squared.resize(m);

@@ -54,10 +54,14 @@ struct NestedKinds {
   std::string_view null, alternative;
   bool regular;  // the null lies inside the alternative, not on its boundary
 };
-constexpr std::array<NestedKinds, 9> kNestedKinds{{
+constexpr std::array<NestedKinds, 13> kNestedKinds{{
     {"constant", "linear", true},
     {"constant", "student-t", false},
     {"linear", "student-t", false},
+    {"constant", "skew-t", false},
+    {"linear", "skew-t", false},
+    {"skew-normal", "skew-t", false},
+    {"student-t", "skew-t", true},
     {"constant", "heteroscedastic", true},
     {"linear", "heteroscedastic", true},
     {"poisson", "negative-binomial", false},
@@ -66,10 +70,23 @@ constexpr std::array<NestedKinds, 9> kNestedKinds{{
     {"exponential", "gamma", true},
 }};
 
+// Volume, shape and orientation each at least as free: I within E within V.
+bool covariance_within(CovarianceKind null, CovarianceKind alternative) {
+  const auto letters = [](CovarianceKind kind) -> std::string_view {
+    if (kind == CovarianceKind::full) return "VVV";
+    return kind == CovarianceKind::diagonal ? "VVI" : enum_name(kind);
+  };
+  const auto freedom = [](char c) { return c == 'I' ? 0 : c == 'E' ? 1 : 2; };
+  for (std::size_t i = 0; i < 3; ++i)
+    if (freedom(letters(null)[i]) > freedom(letters(alternative)[i])) return false;
+  return true;
+}
+
 Step expert_step(const ExpertSpec& null, const ExpertSpec& alternative) {
   if (null.kind == alternative.kind) {
     if (null.variance == VarianceKind::shared && alternative.variance == VarianceKind::separate) return {true};
-    if (null.covariance == CovarianceKind::diagonal && alternative.covariance == CovarianceKind::full) return {true};
+    if (null.covariance != alternative.covariance && covariance_within(null.covariance, alternative.covariance))
+      return {true};
     return {false, false, "The null's experts are no special case of the alternative's."};
   }
   for (const NestedKinds& pair : kNestedKinds)

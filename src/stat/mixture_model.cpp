@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "clearway/base/errors.hpp"
+#include "parsimonious_covariance.hpp"
 #include "regression_function.hpp"
 
 namespace clearway {
@@ -89,7 +90,7 @@ bool Constraints::symmetric(int experts) const {
 int MixtureModel::degrees_of_freedom() const {
   if (form == ModelForm::regression) {
     const int m = experts.front().responses();
-    const bool full = experts.front().spec().covariance == CovarianceKind::full;
+    const bool full = !is_diagonal(experts.front().spec().covariance);
     int df = gate.degrees_of_freedom() + (full ? m * (m + 1) / 2 : m);
     for (const Expert& expert : experts) df += static_cast<int>(detail::mean_parameter_count(expert));
     return df;
@@ -102,6 +103,12 @@ int MixtureModel::degrees_of_freedom() const {
   for (const Expert& expert : experts) {
     df += expert.degrees_of_freedom();
     shared = shared || (expert.has_sigma() && expert.spec().variance == VarianceKind::shared);
+  }
+  const Expert& first = experts.front();
+  if (first.responses() > 1 && is_parsimonious(first.spec().covariance)) {
+    const int m = first.responses(), k = expert_count();
+    const int own = is_diagonal(first.spec().covariance) ? m : m * (m + 1) / 2;
+    df += detail::covariance_parameters(first.spec().covariance, k, m) - k * own;
   }
   return df + (shared ? 1 : 0);
 }

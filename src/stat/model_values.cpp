@@ -53,4 +53,21 @@ Vector model_values(const MixtureModel& model) {
   return Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
 }
 
+std::vector<bool> fixed_values(const MixtureModel& model) {
+  // Numbers that do not move when a fixed parameter does not: move each fixed one and see which number it is.
+  const Vector at = model_values(model);
+  std::vector<bool> fixed(static_cast<std::size_t>(at.size()), false);
+  for (const FixedParameter& f : model.constraints.fixed) {
+    MixtureModel moved = model;
+    double& parameter =
+        f.in_gate ? moved.gate.parameters()(static_cast<Eigen::Index>(f.expert) * moved.gate.block_size() + f.parameter)
+                  : moved.experts[static_cast<std::size_t>(f.expert)].parameters()(f.parameter);
+    parameter += 0.5;
+    const Vector values = model_values(moved);
+    for (Eigen::Index i = 0; i < at.size(); ++i)
+      if (values(i) != at(i)) fixed[static_cast<std::size_t>(i)] = true;
+  }
+  return fixed;
+}
+
 }  // namespace clearway

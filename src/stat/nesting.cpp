@@ -1,7 +1,6 @@
 #include "nesting.hpp"
 
 #include <cmath>
-#include <optional>
 
 #include "response_family.hpp"
 
@@ -17,20 +16,22 @@ double intercept_scale(const GateSpec& spec, LevelKind level) {
 
 namespace {
 
-// The kind that a kind contains, if any, one step down.
-std::optional<ExpertKind> nested_kind(ExpertKind kind) {
+// The kinds that a kind contains, one step down.
+std::vector<ExpertKind> nested_kinds(ExpertKind kind) {
   switch (kind) {
     case ExpertKind::student_t:
     case ExpertKind::skew_normal:
     case ExpertKind::heteroscedastic:
-      return ExpertKind::linear;
+      return {ExpertKind::linear};
+    case ExpertKind::skew_t:
+      return {ExpertKind::student_t, ExpertKind::skew_normal};
     case ExpertKind::negative_binomial:
     case ExpertKind::zero_inflated_poisson:
-      return ExpertKind::poisson;
+      return {ExpertKind::poisson};
     case ExpertKind::weibull:
-      return ExpertKind::exponential;
+      return {ExpertKind::exponential};
     default:
-      return std::nullopt;
+      return {};
   }
 }
 
@@ -38,6 +39,7 @@ std::optional<ExpertKind> nested_kind(ExpertKind kind) {
 double neutral_value(ExpertKind kind) {
   switch (kind) {
     case ExpertKind::student_t:
+    case ExpertKind::skew_t:
     case ExpertKind::negative_binomial:
       return extra_parameters(kind).back().upper;
     case ExpertKind::zero_inflated_poisson:
@@ -68,8 +70,8 @@ std::vector<FitOptions> nested_options(const FitOptions& options) {
   } else if (gate_reads_inputs(gate) && has_constant) {
     add([](FitOptions& o) { o.gate = GateSpec{.kind = GateKind::constant}; });
   }
-  const auto smaller_kind = options.expert_kinds.size() > 1 ? std::nullopt : nested_kind(options.expert.kind);
-  if (smaller_kind) add([&](FitOptions& o) { o.expert.kind = *smaller_kind; });
+  if (options.expert_kinds.size() < 2)
+    for (const ExpertKind kind : nested_kinds(options.expert.kind)) add([&](FitOptions& o) { o.expert.kind = kind; });
   return nested;
 }
 
@@ -101,6 +103,10 @@ MixtureModel enlarge(const MixtureModel& given, const MixtureModel& prototype) {
     Vector& to = larger.experts[j].parameters();
     if (from.size() == to.size()) {
       to = from;
+    } else if (smaller.experts[j].spec().kind == ExpertKind::student_t) {  // in a skew-t expert, without slant
+      to.head(from.size() - 1) = from.head(from.size() - 1);
+      to(to.size() - 2) = 0;
+      to(to.size() - 1) = from(from.size() - 1);
     } else {  // the larger kind's parameters begin with those of the smaller one
       to.head(from.size()) = from;
       to.tail(to.size() - from.size()).setConstant(neutral_value(prototype.experts[j].spec().kind));

@@ -8,8 +8,8 @@
 namespace clearway::detail {
 
 /// The options of the next smaller models that the model of `options` contains: a constant gate in any other gate, a
-/// softmax gate in a quadratic one, Gaussian experts in Student t, skew-normal and heteroscedastic experts, Poisson experts
-/// in negative binomial and zero-inflated ones, exponential experts in Weibull experts.
+/// softmax gate in a quadratic one, Gaussian experts in Student t, skew-normal and heteroscedastic experts, those two
+/// first ones in skew-t experts, Poisson experts in negative binomial and zero-inflated ones, exponential experts in Weibull experts.
 std::vector<FitOptions> nested_options(const FitOptions& options);
 
 /// The model with its experts in an order in which their kinds are those of the prototype; as it is where there is none.

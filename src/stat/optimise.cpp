@@ -252,8 +252,11 @@ class Optimiser {
     return finish();
   }
 
-  // Absolute values have no curvature for Newton's method to use.
+  // Absolute values have no curvature for Newton's method to use; covariances that experts have in common are no free
+  // parameters, and a score without them vanishes too early.
   bool has_curvature() const {
+    const Expert& first = model_.experts.front();
+    if (first.responses() > 1 && is_parsimonious(first.spec().covariance)) return false;
     return std::none_of(model_.experts.begin(), model_.experts.end(),
                         [](const Expert& e) { return e.spec().kind == ExpertKind::laplace; });
   }

@@ -1,7 +1,8 @@
-// Laplace, skew-normal and tobit: derivatives of log f(y | eta, s, m) by way of z = (y - eta) / exp(s).
+// Laplace, skew-normal, skew-t and tobit: derivatives of log f(y | eta, s, m) by way of z = (y - eta) / exp(s).
 #include <cmath>
 
 #include "clearway/core/normal_tail.hpp"
+#include "clearway/core/student_tail.hpp"
 #include "families.hpp"
 
 namespace clearway::detail {
@@ -47,6 +48,56 @@ PointDerivatives skew_normal_point(double y, double eta, const double* extra) {
   d.m_m = z * z * curvature;
   d.eta_m = -mixed / scale;
   d.s_m = -z * mixed;
+  return d;
+}
+
+// l = log 2 - s + B(z, u) + L(w, u) with u = log nu, B = log t_nu(z), L = log T_{nu+1}(w), w = slant q(z, u),
+// q = z sqrt((nu + 1) / (nu + z^2)). Derivatives of L in the degrees of freedom are differences (student_tail.hpp).
+PointDerivatives skew_t_point(double y, double eta, const double* extra, Order order) {
+  PointDerivatives d;
+  const double scale = std::exp(extra[0]), slant = extra[1], nu = std::exp(extra[2]);
+  const double z = (y - eta) / scale, z2 = z * z, t = nu + z2, n = nu + 1;
+  const double q = z * std::sqrt(n / t), w = slant * q;
+  const double log_cdf = log_student_cdf(w, n);
+  d.value = kLogTwo - extra[0] + log_student_density(z, nu) + log_cdf;
+  if (order == Order::value) return d;
+  const double q_z = std::sqrt(n / t) * nu / t, q_zz = -3 * z * q_z / t;
+  const double h = 0.5 * nu * (z2 - 1) / (n * t);
+  const double q_u = q * h, q_uu = q * (h * h + 0.5 * (z2 - 1) * nu * (z2 - nu * nu) / (n * n * t * t));
+  const double q_zu = q_z * (0.5 * nu / n + 1 - 1.5 * nu / t);
+  const double ratio = std::exp(log_student_density(w, n) - log_cdf);
+  const double l_ww = -ratio * ((n + 1) * w / (n + w * w) + ratio);
+  const StudentCdfSlope in_log_n = log_student_cdf_in_log_n(w, n);
+  const double l_u = in_log_n.first * nu / n;
+  const double l_uu = in_log_n.second * (nu / n) * (nu / n) + in_log_n.first * nu / (n * n);
+  const double w2 = w * w;
+  const double density_u =
+      nu * (half_step_gamma_ratio(n).first - 0.5 / n - 0.5 * std::log1p(w2 / n) + 0.5 * (n + 1) * w2 / (n * (n + w2)));
+  const double l_wu = ratio * (density_u - l_u);
+
+  const GammaRatio gamma = half_step_gamma_ratio(nu);
+  const double base = nu * t;
+  const double b_nu = gamma.first + 0.5 * (-1 / nu - std::log1p(z2 / nu) + n * z2 / base);
+  const double b_nu_nu =
+      gamma.second + 0.5 * (1 / (nu * nu) + z2 / base + z2 * (base - n * (2 * nu + z2)) / (base * base));
+  const double first = -n * z / t + ratio * slant * q_z;
+  const double second = -n * (nu - z2) / (t * t) + l_ww * slant * slant * q_z * q_z + ratio * slant * q_zz;
+  location_scale(z, first, second, scale, d);
+  d.s -= 1;
+  d.information = n / (nu + 3) / (scale * scale);
+  const double z_m = l_ww * slant * q * q_z + ratio * q_z;
+  d.m = ratio * q;
+  d.m_m = l_ww * q * q;
+  d.eta_m = -z_m / scale;
+  d.s_m = -z * z_m;
+  const double z_u =
+      -nu * (z2 - 1) * z / (t * t) + l_wu * slant * q_z + l_ww * slant * slant * q_u * q_z + ratio * slant * q_zu;
+  d.t = nu * b_nu + l_u + ratio * slant * q_u;
+  d.t_t = nu * b_nu + nu * nu * b_nu_nu + l_uu + 2 * l_wu * slant * q_u + l_ww * slant * slant * q_u * q_u +
+          ratio * slant * q_uu;
+  d.eta_t = -z_u / scale;
+  d.s_t = -z * z_u;
+  d.m_t = l_wu * q + l_ww * slant * q_u * q + ratio * q_u;
   return d;
 }
 

@@ -10,6 +10,7 @@ FitOptions refit_options(const MixtureModel& model, const FitOptions& base, int 
   options.expert_kinds.clear();
   for (const Expert& expert : model.experts) options.expert_kinds.push_back(expert.spec().kind);
   if (options.distinct_kinds().size() == 1) options.expert_kinds.resize(1);
+  options.constraints = model.constraints;
   options.noise = model.has_noise ? NoiseKind::uniform : NoiseKind::none;
   if (options.method == FitMethod::automatic || options.method == FitMethod::spectral) options.method = FitMethod::em;
   options.starts = data_starts;

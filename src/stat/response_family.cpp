@@ -83,6 +83,11 @@ std::span<const ExtraParameter> extra_parameters(ExpertKind kind) {
   static constexpr ExtraParameter kScale[] = {{"log(scale)", -kInfinity, kInfinity, 0.0, true}};
   static constexpr ExtraParameter kSkew[] = {{"log(scale)", -kInfinity, kInfinity, 0.0, true},
                                              {"slant", -kLargestSlant, kLargestSlant, 0.0}};
+  constexpr double kLogLargestNu = 18.42068074395236547;
+  static constexpr ExtraParameter kSkewT[] = {{"log(scale)", -kInfinity, kInfinity, 0.0, true},
+                                              {"slant", -kLargestSlant, kLargestSlant, 0.0},
+                                              // from 1.001 on: without a mean there are no predictions
+                                              {"log(nu)", 0.0009995003330835, kLogLargestNu, 2.302585092994045684}};
   static constexpr ExtraParameter kShape[] = {{"log(shape)", -kLogLargestShape, kLogLargestShape, 0.0}};
   static constexpr ExtraParameter kSize[] = {{"log(size)", -kLogLargestShape, kLogLargestSize, 0.0}};
   static constexpr ExtraParameter kPrecision[] = {{"log(precision)", -kLogLargestShape, kLogLargestShape, 1.5}};
@@ -102,6 +107,8 @@ std::span<const ExtraParameter> extra_parameters(ExpertKind kind) {
       return kScale;
     case ExpertKind::skew_normal:
       return kSkew;
+    case ExpertKind::skew_t:
+      return kSkewT;
     case ExpertKind::gamma:
     case ExpertKind::inverse_gaussian:
     case ExpertKind::weibull:
@@ -172,6 +179,8 @@ PointDerivatives point_derivatives(const ExpertSpec& spec, double y, double eta,
       return laplace_point(y, eta, extra);
     case ExpertKind::skew_normal:
       return skew_normal_point(y, eta, extra);
+    case ExpertKind::skew_t:
+      return skew_t_point(y, eta, extra, order);
     case ExpertKind::tobit:
       return tobit_point(y, eta, extra, event);
     case ExpertKind::poisson: {

@@ -1,5 +1,5 @@
 // Single-index families: one response whose density depends on the inputs through eta = b + a'x (+ offset) only, and on
-// at most two further parameters. Value and derivatives of log f(y | eta, extras), for Newton's method and information.
+// at most three further parameters. Value and derivatives of log f(y | eta, extras), for Newton's method and information.
 //
 // The formula of each density is the one in clearway/core/experts; tests compare the derivatives with automatic
 // differentiation of it.
@@ -14,12 +14,14 @@
 
 namespace clearway::detail {
 
-/// l = log f(y | eta, s, m) and its derivatives; s is log sigma or log shape, m is log nu (Student t).
+/// l = log f(y | eta, s, m, t) and its derivatives; s is log sigma or log shape, m is log nu (Student t) or the slant
+/// (skew-normal, skew-t), t is log nu (skew-t).
 struct PointDerivatives {
   double value = 0;
   double eta = 0, eta_eta = 0;
   double s = 0, s_s = 0, eta_s = 0;
   double m = 0, m_m = 0, eta_m = 0, s_m = 0;
+  double t = 0, t_t = 0, eta_t = 0, s_t = 0, m_t = 0;
   double information = 0;  ///< expected (or Gauss-Newton) information of eta, never negative
 };
 

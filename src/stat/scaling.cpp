@@ -59,6 +59,9 @@ Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   }
   moments(data.response, data.weights, response_centre, response_scale);
   response_deviation = response_scale;
+  // Spheres and common directions are said in the units of the data: these may only change together.
+  if (data.response.cols() > 1 && is_parsimonious(prototype.experts.front().spec().covariance))
+    response_scale.setConstant(std::exp(response_scale.array().log().mean()));
   const bool fixed_origin = std::any_of(
       prototype.constraints.fixed.begin(), prototype.constraints.fixed.end(),
       [&](const FixedParameter& f) { return !f.in_gate && needs_origin(prototype.experts.front(), f.parameter); });

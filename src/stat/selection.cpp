@@ -60,12 +60,15 @@ class Selector {
     result_.rows = families.front().data->rows();
     for (std::size_t f = 0; f < families.size(); ++f)
       for (const int k : numbers_) {
+        if (k < static_cast<int>(families[f].kinds.size()))
+          continue;                                     // an expert of each kind, or it is another family
         if (k == 1 && same_expert_before(f)) continue;  // with one expert all gates are the same model
         Candidate candidate;
         candidate.family = f;
         candidate.experts = k;
         result_.candidates.push_back(std::move(candidate));
       }
+    if (result_.candidates.empty()) user_error("experts: {} is too few for an expert of each kind", options.experts);
   }
 
   SelectionResult run() {
@@ -91,7 +94,8 @@ class Selector {
 
   bool same_expert_before(std::size_t family) const {
     for (std::size_t f = 0; f < family; ++f)
-      if (result_.families[f].expert.kind == result_.families[family].expert.kind) return true;
+      if (result_.families[f].kinds.empty() && result_.families[f].expert.kind == result_.families[family].expert.kind)
+        return true;
     return false;
   }
 
@@ -99,9 +103,11 @@ class Selector {
     if (result_.families.empty()) user_error("selection needs at least one kind of gate and of expert");
     const CandidateFamily& first = result_.families.front();
     for (const CandidateFamily& family : result_.families) {
-      if (is_discrete(family.expert.kind) != is_discrete(first.expert.kind))
-        user_error("likelihoods of {} and {} experts cannot be compared: one is of real numbers, the other of counts",
-                   enum_name(first.expert.kind), enum_name(family.expert.kind));
+      const std::vector<ExpertKind> kinds = family.kinds.empty() ? std::vector{family.expert.kind} : family.kinds;
+      for (const ExpertKind kind : kinds)
+        if (result_.families.size() > 1 && is_discrete(kind) != is_discrete(first.expert.kind))
+          user_error("likelihoods of {} and {} experts cannot be compared: one is of real numbers, the other of counts",
+                     kinds_name(first), kinds_name(family));
       if (family.data->rows() != first.data->rows())
         user_error("all candidates must see the same rows: {} for the {}, {} for the {}", first.data->rows(),
                    family_name(first), family.data->rows(), family_name(family));
@@ -116,6 +122,7 @@ class Selector {
     options.experts = candidate.experts;
     options.gate = result_.families[candidate.family].gate;
     options.expert = result_.families[candidate.family].expert;
+    options.expert_kinds = result_.families[candidate.family].kinds_of(candidate.experts);
     return options;
   }
   const Data& data(const Candidate& candidate) const { return *result_.families[candidate.family].data; }
@@ -362,6 +369,26 @@ std::vector<int> expert_numbers(const std::string& text) {
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return numbers;
+}
+
+std::vector<ExpertKind> expert_kinds(const std::string& text) {
+  std::vector<ExpertKind> kinds;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t plus = std::min(text.find('+', begin), text.size());
+    const ExpertKind kind = enum_value<ExpertKind>("expert", text.substr(begin, plus - begin));
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end())
+      user_error("expert: '{}' lists {} twice; the kinds are dealt to the experts in turn", text, enum_name(kind));
+    kinds.push_back(kind);
+    begin = plus + 1;
+  }
+  return kinds;
+}
+
+std::vector<ExpertKind> CandidateFamily::kinds_of(int experts) const {
+  std::vector<ExpertKind> all;
+  if (kinds.size() > 1)
+    for (int k = 0; k < experts; ++k) all.push_back(kinds[static_cast<std::size_t>(k) % kinds.size()]);
+  return all;
 }
 
 double Candidate::attained() const {

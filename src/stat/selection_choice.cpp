@@ -216,8 +216,15 @@ void recommend(SelectionResult& result, SelectionCriterion criterion) {
 
 }  // namespace detail
 
+std::string kinds_name(const CandidateFamily& family) {
+  if (family.kinds.size() < 2) return std::string(enum_name(family.expert.kind));
+  std::string name;
+  for (const ExpertKind kind : family.kinds) name += (name.empty() ? "" : "+") + std::string(enum_name(kind));
+  return name;
+}
+
 std::string family_name(const CandidateFamily& family) {
-  return fmt::format("{} experts behind a {} gate", enum_name(family.expert.kind), enum_name(family.gate.kind));
+  return fmt::format("{} experts behind a {} gate", kinds_name(family), enum_name(family.gate.kind));
 }
 
 std::string candidate_name(const SelectionResult& result, std::size_t candidate) {

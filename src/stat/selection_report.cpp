@@ -59,7 +59,7 @@ class Report {
     std::string label = std::to_string(candidate.experts);
     if (result_.families.size() > 1) {
       const CandidateFamily& family = result_.families[candidate.family];
-      label = fmt::format("{} {} | {}", candidate.experts, enum_name(family.expert.kind), enum_name(family.gate.kind));
+      label = fmt::format("{} {} | {}", candidate.experts, kinds_name(family), enum_name(family.gate.kind));
     }
     return label + (candidate.excluded.empty() ? "" : " (aside)");
   }
@@ -189,7 +189,7 @@ std::string selection_csv(const SelectionResult& result) {
     const Candidate& one = result.candidates[i];
     const CandidateFamily& family = result.families[one.family];
     const CrossValidation& cv = one.validation;
-    out += fmt::format("{},{},{}", one.experts, enum_name(family.gate.kind), enum_name(family.expert.kind));
+    out += fmt::format("{},{},{}", one.experts, enum_name(family.gate.kind), kinds_name(family));
     out += fmt::format(",{},{},{}", number(one.fit.log_likelihood), number(one.fit.supremum_log_likelihood),
                        one.fit.degrees_of_freedom);
     for (const double value : {one.criteria.aic, one.criteria.aicc, one.criteria.bic, one.criteria.sabic,

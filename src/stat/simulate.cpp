@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "clearway/base/errors.hpp"
+#include "expert_updates.hpp"
 
 namespace clearway {
 namespace {
@@ -19,6 +20,7 @@ struct PreparedExpert {
   Vector variance;         // n, heteroscedastic only
   Matrix covariance_root;  // m x m lower Cholesky factor, vector response only
   double sigma = 0.0;      // scale of real responses
+  double slant = 0.0;      // skew-t only
   double last = 0.0;       // the last parameter on its natural scale: nu, shape, size, precision, slant, odds of a zero
 };
 
@@ -33,6 +35,10 @@ PreparedExpert prepare(const Expert& expert, const Data& inputs) {
   }
   const double last = expert.parameters().size() > 0 ? expert.parameters()(expert.parameters().size() - 1) : 0.0;
   prepared.last = prepared.kind == ExpertKind::skew_normal ? last : std::exp(last);
+  if (prepared.kind == ExpertKind::skew_t) {
+    prepared.slant = expert.parameters()(expert.parameters().size() - 2);
+    prepared.mean = detail::linear_predictor(expert, inputs.expert_inputs, inputs.offset);  // the location
+  }
   if (prepared.kind == ExpertKind::heteroscedastic)
     prepared.variance = expert.variance(inputs.expert_inputs, inputs.trials, inputs.offset);
   return prepared;
@@ -93,6 +99,12 @@ double draw_one(const PreparedExpert& expert, Eigen::Index row, const Data& inpu
       const double half = std::abs(stream.normal()), other = stream.normal();
       const double z = delta * (half - std::sqrt(2 / kPi)) + std::sqrt(1 - delta * delta) * other;
       return mean + expert.sigma * z;
+    }
+    case ExpertKind::skew_t: {  // a skew-normal variable over the root of an independent chi-squared one
+      const double delta = expert.slant / std::hypot(1.0, expert.slant);
+      const double half = std::abs(stream.normal()), other = stream.normal();
+      const double z = delta * half + std::sqrt(1 - delta * delta) * other;
+      return mean + expert.sigma * z / std::sqrt(stream.gamma(0.5 * expert.last) / (0.5 * expert.last));
     }
     case ExpertKind::heteroscedastic:
       return mean + std::sqrt(expert.variance(row)) * stream.normal();

@@ -149,6 +149,9 @@ MixtureModel StartMaker::blank(RandomStream& stream) const {
       case ExpertKind::skew_normal:  // without slant the likelihood is flat in it
         theta(theta.size() - 1) = stream.normal();
         break;
+      case ExpertKind::skew_t:
+        theta(theta.size() - 2) = stream.normal();
+        break;
       case ExpertKind::ordinal: {
         Vector margin = Vector::Constant(expert.classes(), 0.5);
         for (Index i = 0; i < data_.rows(); ++i) margin(static_cast<Index>(data_.response(i, 0))) += 1;

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
 #include "em_engine.hpp"
+#include "inference_sums.hpp"
 
 namespace clearway {
 
@@ -84,6 +86,11 @@ struct StreamingFit::State {
   Matrix best_information;
   bool finished = false;
 
+  // Of the pass for standard errors.
+  FitResult final_result;
+  InferenceOptions inference_options;
+  std::optional<detail::InferenceSums> sums;
+
   std::unique_ptr<EmEngine> engine(const Data& chunk) const {
     return detail::make_engine(chunk, scaling, estimate, settings);
   }
@@ -110,6 +117,8 @@ StreamingFit::StreamingFit(const Data& first, const FitOptions& options, const S
   check_options(stream);
   if (!first.groups.empty() || !first.labels.empty())
     user_error("stream does not go with repeated measures or known labels");
+  if (is_parsimonious(options.expert.covariance))
+    user_error("stream fits full or diagonal covariances, not '{}'", enum_name(options.expert.covariance));
   State& s = *state_;
   s.options = options;
   s.stream = stream;
@@ -249,6 +258,10 @@ FitResult StreamingFit::result() const {
   result.entropy = s.entropy;
   result.icl = result.bic + 2 * result.entropy;
   result.shares = s.ordered(s.shares) / s.weight;
+  result.sigma_floor = s.options.sigma_floor;
+  result.gate_ridge = s.options.gate_ridge;
+  const std::vector<int> order = s.order();
+  result.ridge_reference = static_cast<int>(std::max_element(order.begin(), order.end()) - order.begin());
   result.iterations = s.passes;
   result.start = s.first.start;
   result.starts = s.first.starts;
@@ -265,6 +278,23 @@ FitResult StreamingFit::result() const {
         "The gate separates the first chunk; a larger --chunk-rows may give it more to learn from.");
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - s.begin).count();
   return result;
+}
+
+void StreamingFit::begin_inference(const InferenceOptions& options) {
+  if (options.standard_errors == StandardErrorKind::cluster)
+    user_error("standard errors by cluster do not go with --stream: a chunk could cut a cluster");
+  State& s = *state_;
+  s.final_result = result();
+  s.inference_options = options;
+  s.sums.emplace(s.final_result, s.scaling, options.standard_errors, s.settings.threads);
+}
+
+void StreamingFit::add_to_inference(const Data& chunk) {
+  state_->sums->add(chunk);
+}
+
+Inference StreamingFit::inference(const ModelNames& names) const {
+  return detail::infer_from_sums(state_->final_result, names, state_->inference_options, *state_->sums);
 }
 
 Allocation StreamingFit::allocation() const {

@@ -242,7 +242,7 @@ ExpertReport expert_report(const Expert& expert, const ModelNames& names, const 
     const Vector sd = covariance.diagonal().cwiseSqrt();
     const auto name = [&](int j) { return names.responses.at(static_cast<std::size_t>(j)); };
     for (int j = 0; j < responses; ++j) report.noise.push_back({"sd " + name(j), sd[j], kUnknown});
-    if (expert.spec().covariance == CovarianceKind::full)
+    if (!is_diagonal(expert.spec().covariance))
       for (int j = 0; j < responses; ++j)
         for (int i = j + 1; i < responses; ++i)
           report.noise.push_back(

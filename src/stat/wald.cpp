@@ -20,15 +20,20 @@ WaldTest refused(std::string hypothesis, std::string reason) {
   return test;
 }
 
-// Whether a factor of a product ("x1^2", "log(x1)", "x1[b]") is made of the input.
+// Whether a factor of a product ("x1^2", "log(x1)", "x1[b]", "ns(x1,3)2") is made of the input.
 bool made_of(std::string_view factor, std::string_view input) {
+  for (const std::string_view basis : {"poly(", "ns(", "bs("})
+    if (factor.starts_with(basis) && factor.substr(basis.size()).starts_with(input) &&
+        factor.substr(basis.size() + input.size()).starts_with(","))
+      return true;
   for (const std::string_view wrap : {"log(", "sqrt("})
     if (factor.starts_with(wrap) && factor.ends_with(")"))
       factor = factor.substr(wrap.size(), factor.size() - wrap.size() - 1);
   if (factor == input) return true;
   if (!factor.starts_with(input)) return false;
   const std::string_view rest = factor.substr(input.size());
-  return rest.starts_with("[") || (rest.starts_with("^") && rest.size() == 2);
+  const bool basis_column = input.ends_with(")") && rest.find_first_not_of("0123456789") == std::string_view::npos;
+  return rest.starts_with("[") || (rest.starts_with("^") && rest.size() == 2) || basis_column;
 }
 
 bool involves(std::string_view label, std::string_view input) {
@@ -106,7 +111,8 @@ WaldTest wald_test(const Inference& inference, const Matrix& contrasts, const Ve
     test.statistic += along(i) * along(i) / eigen.eigenvalues()(i);
     ++test.degrees;
   }
-  if (test.degrees == 0) return refused(std::move(test.hypothesis), "the parameters have no variance");
+  if (test.degrees == 0)
+    return refused(std::move(test.hypothesis), "the parameters are fixed: there is nothing to test");
   test.p = detail::chi_squared_tail(test.statistic, test.degrees);
   return test;
 }

@@ -36,9 +36,9 @@ class Trials {
       rows = &sample_;
     }
     prototype_.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
-    prototype_.experts.assign(static_cast<std::size_t>(options.experts),
-                              Expert(options.expert, static_cast<int>(data.expert_inputs.cols()),
-                                     static_cast<int>(data.response.cols()), data.classes));
+    for (const ExpertSpec& spec : options.expert_specs())
+      prototype_.experts.emplace_back(spec, static_cast<int>(data.expert_inputs.cols()),
+                                      static_cast<int>(data.response.cols()), data.classes);
     prototype_.has_noise = other.has_noise;
     prototype_.noise_weight = other.noise_weight;
     scaling_ = Scaling(data, prototype_);
@@ -113,7 +113,10 @@ Vector residuals_of(const Expert& expert, const Data& data) {
 
 }  // namespace
 
+// With several kinds in one model memberships belong to kinds: a split expert's halves, or a merged expert's rows, would
+// go to experts of another kind.
 std::optional<MixtureModel> split_start(const Data& data, const FitOptions& options, const MixtureModel& smaller) {
+  if (options.distinct_kinds().size() > 1) return std::nullopt;
   Trials trials(data, options, smaller);
   const Matrix& r = trials.responsibilities();
   constexpr double kShare = 0.9;  // of an expert's responsibility that goes to the side the row is on
@@ -137,6 +140,7 @@ std::optional<MixtureModel> split_start(const Data& data, const FitOptions& opti
 }
 
 std::optional<MixtureModel> merge_start(const Data& data, const FitOptions& options, const MixtureModel& larger) {
+  if (options.distinct_kinds().size() > 1) return std::nullopt;
   Trials trials(data, options, larger);
   const Matrix& r = trials.responsibilities();
   const Index k = r.cols();
@@ -178,6 +182,27 @@ std::optional<MixtureModel> duplicated_start(const FitOptions& options, const Mi
   const GateSpec& spec = smaller.gate.spec();
   if (spec.kind != GateKind::softmax && spec.kind != GateKind::constant && spec.kind != GateKind::quadratic)
     return std::nullopt;
+  // The expert that is doubled has the kind that the larger model has once more.
+  const std::vector<ExpertSpec> wanted = options.expert_specs();
+  const auto count = [](const auto& list, ExpertKind kind) {
+    return std::count_if(list.begin(), list.end(), [&](const auto& one) {
+      if constexpr (requires { one.kind; })
+        return one.kind == kind;
+      else
+        return one.spec().kind == kind;
+    });
+  };
+  std::size_t doubled = 0;
+  while (doubled < smaller.experts.size() && count(wanted, smaller.experts[doubled].spec().kind) <=
+                                                 count(smaller.experts, smaller.experts[doubled].spec().kind))
+    ++doubled;
+  if (doubled == smaller.experts.size()) return std::nullopt;
+  if (doubled > 0) {
+    std::vector<int> order{static_cast<int>(doubled)};
+    for (int k = 0; k < smaller.expert_count(); ++k)
+      if (k != order.front()) order.push_back(k);
+    return duplicated_start(options, smaller.permuted(order));
+  }
   MixtureModel larger = smaller;
   larger.gate = Gate(spec, smaller.gate.inputs(), options.experts);
   larger.gate.set_units(smaller.gate.input_centre(), smaller.gate.input_scale());

@@ -92,6 +92,94 @@ TEST(SkewNormalExpert, RValues) {
   expect_near(SkewNormalExpert().log_density(number(8), kNoInput, p), number(-127.9872878647391), 10 * kTight);
 }
 
+// pt(c(-5.5, -30, 2, -1.2), 4.5, log.p = TRUE), pt(c(-5.5, -30, 2), 30000, log.p = TRUE), pt(-1e6, 7, log.p = TRUE)
+TEST(StudentTail, RValues) {
+  EXPECT_NEAR(log_student_cdf(-5.5, 4.5), -6.277991120465193, 1e-14);
+  EXPECT_NEAR(log_student_cdf(-30, 4.5), -13.65680983155023, 1e-13);
+  EXPECT_NEAR(log_student_cdf(2, 4.5), -0.05564903379969684, 1e-16);
+  EXPECT_NEAR(log_student_cdf(-1.2, 4.5), -1.932826423556238, 1e-14);
+  EXPECT_NEAR(log_student_cdf(-5.5, 30000), -17.77125861516576, 1e-12);
+  EXPECT_NEAR(log_student_cdf(-30, 30000), -447.688506438304, 1e-10);  // R's own rounding
+  EXPECT_NEAR(log_student_cdf(2, 30000), -0.02301751340100647, 1e-14);
+  EXPECT_NEAR(log_student_cdf(-1e6, 7), -91.82537760917712, 1e-12);
+}
+
+// One, two and three degrees of freedom have closed forms, and with ever more the distribution becomes normal.
+TEST(StudentTail, ClosedFormsAndLimit) {
+  for (double x = -40; x <= 40; x += 0.37) {
+    const double tail = x < -1 ? std::atan(-1 / x) / kPi : 0.5 + std::atan(x) / kPi;
+    EXPECT_NEAR(log_student_cdf(x, 1), std::log(tail), 1e-14) << x;
+    const double root = std::sqrt(2 + x * x);
+    EXPECT_NEAR(log_student_cdf(x, 2), std::log(x < 0 ? 1 / (root * (root - x)) : 0.5 * (1 + x / root)), 1e-14) << x;
+    const double s = x / std::sqrt(3.0);
+    const double third = 0.5 + (s / (1 + s * s) + std::atan(s)) / kPi;
+    if (x > -10) EXPECT_NEAR(log_student_cdf(x, 3), std::log(third), 1e-15 / third) << x;  // cancels below
+    EXPECT_NEAR(log_student_cdf(x, 1e12), log_normal_cdf(x), 1e-9 * (1 + x * x)) << x;     // x^4 / (4 n), at 40: 6e-7
+  }
+  // The forms on both sides of their borders meet: 50 and 1000 degrees of freedom, x^2 near 3 and w near 8.
+  for (const double n : {50.0, 1000.0})
+    for (const double x : {-12.0, -8.0, -1.7320508, -0.3})
+      EXPECT_NEAR(log_student_cdf(x, n * (1 - 1e-13)), log_student_cdf(x, n * (1 + 1e-13)), 3e-12);
+  for (const double n : {3.0, 40.0, 900.0, 5000.0})
+    for (const double x : {std::sqrt(3 * n / (n + 2)), std::sqrt(n * std::expm1(64 / (n - 0.5)))})
+      EXPECT_NEAR(log_student_cdf(-x * (1 - 1e-13), n), log_student_cdf(-x * (1 + 1e-13), n), 3e-11) << n << " " << x;
+}
+
+// d log(F) / d log(n) has a closed form between one and two degrees of freedom nowhere; Richardson's rule on the closed
+// expression of the density instead: F(x; n) by the trapezoidal rule, exponentially exact after x = sinh(t).
+TEST(StudentTail, SlopeInTheDegreesOfFreedom) {
+  const auto tail = [](double x, double n) {
+    double sum = 0;
+    constexpr double kStep = 1e-3;
+    const double last = std::asinh(x);
+    for (int i = 0; i < 40000;
+         ++i) {  // from t = last down, midpoints of the end corrected by Euler and Maclaurin below
+      const double t = last - kStep * i, weight = i == 0 ? 0.5 : 1;
+      sum += weight * kStep * std::cosh(t) * std::exp(log_student_density(std::sinh(t), n));
+    }
+    const double h = 1e-4;
+    const auto f = [&](double t) { return std::cosh(t) * std::exp(log_student_density(std::sinh(t), n)); };
+    return sum - kStep * kStep / 12 * (f(last + h) - f(last - h)) / (2 * h);
+  };
+  for (const double n : {1.3, 6.0, 80.0})
+    for (const double x : {-4.0, -0.5, 1.5}) {
+      const double h = 1e-2;
+      const double up = std::log(tail(x, n * std::exp(h))), middle = std::log(tail(x, n)),
+                   down = std::log(tail(x, n * std::exp(-h)));
+      const double up2 = std::log(tail(x, n * std::exp(2 * h))), down2 = std::log(tail(x, n * std::exp(-2 * h)));
+      const StudentCdfSlope slope = log_student_cdf_in_log_n(x, n);
+      EXPECT_NEAR(slope.first, (8 * (up - down) - (up2 - down2)) / (12 * h), 1e-8) << n << " " << x;
+      EXPECT_NEAR(slope.second, (-30 * middle + 16 * (up + down) - (up2 + down2)) / (12 * h * h), 1e-6)
+          << n << " " << x;
+    }
+}
+
+TEST(SkewTExpert, RValues) {
+  const SkewTParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3)), number(-2.5),
+                                       number(std::log(4.5))};
+  // log(2) - log(1.3) + dt(z, 4.5, log = TRUE) + pt(-2.5 * z * sqrt(5.5 / (4.5 + z^2)), 5.5, log.p = TRUE),
+  // z = (y - 0.4) / 1.3, y = 1.7, 8 and -3
+  expect_near(SkewTExpert().log_density(number(1.7), kNoInput, p), number(-4.781602801961862), kTight);
+  expect_near(SkewTExpert().log_density(number(8), kNoInput, p), number(-13.3725683254687), 10 * kTight);
+  expect_near(SkewTExpert().log_density(number(-3), kNoInput, p), number(-3.087459086355922), kTight);
+  // integrate() of y times the density
+  expect_near(SkewTExpert().mean(kNoInput, p), number(-0.7718165849898796), 1e-10);
+}
+
+TEST(SkewTExpert, ContainsStudentAndSkewNormal) {
+  for (const double y : {-7.0, -0.3, 0.4, 2.5}) {
+    const SkewTParameters<DoubleArray> straight{kNoSlope, number(0.4), number(0.3), number(0), number(1.2)};
+    const StudentTParameters<DoubleArray> student{kNoSlope, number(0.4), number(0.3), number(1.2)};
+    expect_near(SkewTExpert().log_density(number(y), kNoInput, straight),
+                StudentTExpert().log_density(number(y), kNoInput, student), kTight);
+    // z^4 / nu and nu log nu times rounding.
+    const SkewTParameters<DoubleArray> light{kNoSlope, number(0.4), number(0.3), number(-2), number(std::log(1e6))};
+    const SkewNormalParameters<DoubleArray> normal{kNoSlope, number(0.4), number(0.3), number(-2)};
+    expect_near(SkewTExpert().log_density(number(y), kNoInput, light),
+                SkewNormalExpert().log_density(number(y), kNoInput, normal), 1e-3);
+  }
+}
+
 TEST(LaplaceExpert, ClosedForm) {
   const LaplaceExpertParameters<DoubleArray> p{kNoSlope, number(0.4), number(std::log(1.3))};
   // log(exp(-abs(1.7 - 0.4) / 1.3) / 2 / 1.3)

@@ -65,6 +65,58 @@ TEST_F(Resampling, TestTakesATableARunOrTwoRuns) {
             std::string::npos);
 }
 
+TEST_F(Resampling, WaldTestsOfARunAreThoseOfTheFit) {
+  const json fit = json::parse(place_.run("fit data.csv --target y --experts-on x1 --experts 2 --wald --json").out);
+  const Outcome outcome = place_.run({"test", "run", "data.csv", "--wald", "experts: x1,gate: x1", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json wald = json::parse(outcome.out)["wald"];
+  ASSERT_EQ(wald.size(), 3U);
+  EXPECT_EQ(wald[0]["hypothesis"], "experts: x1 = 0");
+  EXPECT_EQ(fit["wald"][0]["hypothesis"], "x1 has no effect in the gate");
+  EXPECT_NEAR(wald[0]["statistic"], fit["wald"][1]["statistic"], 1e-4 * fit["wald"][1]["statistic"].get<double>());
+  EXPECT_EQ(wald[2]["df"], 3);
+  EXPECT_NEAR(wald[2]["statistic"], fit["wald"][2]["statistic"], 1e-4 * fit["wald"][2]["statistic"].get<double>());
+  const Outcome table = place_.run({"test", "data.csv", "--target", "y", "--experts-on", "x1", "--experts", "2",
+                                    "--wald", "expert 1: x1 = expert 2: x1"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_NE(table.out.find("expert 1: x1 = expert 2: x1"), std::string::npos);
+  const Outcome wrong = place_.run({"test", "run", "data.csv", "--wald", "expert 1: x3"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("there is no parameter 'expert 1: x3'"), std::string::npos);
+  EXPECT_EQ(place_.run({"test", "run", "data.csv", "--wald", "x1", "--against-experts", "3"}).code, 2);
+}
+
+TEST_F(Resampling, FixedParametersAreCalledFixedAndStayFixed) {
+  const Outcome fit =
+      place_.run("fit data.csv --target y --experts-on x1 --experts 2 --fix expert1:x1=1.5 --out constrained --force");
+  ASSERT_EQ(fit.code, 0) << fit.err;
+  EXPECT_NE(fit.out.find("fixed"), std::string::npos);
+  const Outcome outcome =
+      place_.run("bootstrap constrained data.csv --replications 3 --data-starts 1 --json --threads 1");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json value = json::parse(outcome.out)["values"][1];
+  EXPECT_EQ(value["name"], "x1");
+  EXPECT_EQ(value["estimate"], 1.5);
+  EXPECT_TRUE(value["fixed"]);
+  EXPECT_TRUE(value["standard_error"].is_null());
+}
+
+TEST_F(Resampling, StreamedFitsHaveStandardErrors) {
+  const json whole = json::parse(place_.run("fit data.csv --target y --experts-on x1 --experts 2 --wald --json").out);
+  const Outcome outcome = place_.run(
+      "fit data.csv --target y --experts-on x1 --experts 2 --stream --chunk-rows 100 --gain 1e-12 --passes 20 --wald "
+      "--json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json streamed = json::parse(outcome.out);
+  const json &ours = streamed["inference"]["parameters"], &theirs = whole["inference"]["parameters"];
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (std::size_t i = 0; i < ours.size(); ++i)
+    EXPECT_NEAR(ours[i]["standard_error"], theirs[i]["standard_error"],
+                1e-4 * theirs[i]["standard_error"].get<double>());
+  EXPECT_EQ(streamed["wald"].size(), whole["wald"].size());
+  EXPECT_EQ(place_.run("fit data.csv --target y --stream --standard-errors cluster").code, 2);
+}
+
 TEST_F(Resampling, DiagnoseWritesOneRowPerRow) {
   const Outcome outcome = place_.run("diagnose run data.csv --out rows.csv --map-starts 2 --top 1");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

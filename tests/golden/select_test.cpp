@@ -36,6 +36,28 @@ TEST_F(Select, RecommendsTwoExpertsAndKeepsThemAsFitWould) {
               result.at("model").at("log_likelihood").get<double>(), 1e-6);  // converged to a score of 1e-8
 }
 
+// Kinds joined by + make one model; formulas know the bases; the run is one that other commands take.
+TEST_F(Select, SeveralKindsInOneModelAndBasesInFormulas) {
+  const Outcome outcome =
+      place_.run({"select", "data.csv", "--formula", "y ~ ns(x1, 2) + x2 | poly(x1, 2) + bs(x2, 3)", "--experts", "2",
+                  "--expert", "linear,linear+laplace", "--folds", "0", "--starts", "2", "--out", "run", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json candidates = json::parse(outcome.out).at("candidates");
+  ASSERT_EQ(candidates.size(), 2U);
+  EXPECT_EQ(candidates[1].at("expert"), "linear+laplace");
+  const Outcome mixed = place_.run(
+      "select data.csv --target y --experts-on x1,x2 --experts 1:2 --expert linear+laplace --folds 0 --starts 2 --out "
+      "mixed --json");
+  ASSERT_EQ(mixed.code, 0) << mixed.err;
+  EXPECT_EQ(json::parse(mixed.out).at("candidates").size(), 1U);  // one expert cannot be of two kinds
+  EXPECT_EQ(json::parse(place_.read("mixed/config.json")).at("expert"), (json{"linear", "laplace"}));
+  EXPECT_EQ(place_.run("predict mixed data.csv --quiet").code, 0);
+  const Outcome same = place_.run("compare mixed mixed --json");
+  ASSERT_EQ(same.code, 0) << same.err;
+  EXPECT_EQ(json::parse(same.out).at("regressor_error"), 0.0);
+  EXPECT_EQ(place_.run("select data.csv --target y --expert linear+linear").code, 2);
+}
+
 TEST_F(Select, WrongFormulasPointAtTheCharacter) {
   const Outcome outcome = place_.run("select data.csv --formula y~x1+");
   EXPECT_EQ(outcome.code, 2);

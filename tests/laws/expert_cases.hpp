@@ -75,13 +75,31 @@ struct ModerateBeta : BetaExpert {
   }
 };
 
+/// A skew-t distribution has a mean from nu = 1 on, and tails that the rule of integration.hpp reaches from about 2 on:
+/// nu = 5 and around.
+struct ModerateSkewT : SkewTExpert {
+  template <Array A>
+  static SkewTParameters<A> moderate(const SkewTParameters<A>& p) {
+    return {p.slopes, p.intercepts, p.log_scales, p.slants, p.log_nus * 0.3 + 1.6};
+  }
+  template <Array A>
+  A mean(const A& x, const SkewTParameters<A>& p) const {
+    return SkewTExpert::mean(x, moderate(p));
+  }
+  template <Array A>
+  A log_density(const A& y, const A& x, const SkewTParameters<A>& p) const {
+    return SkewTExpert::log_density(y, x, moderate(p));
+  }
+};
+
 using Experts =
     ::testing::Types<GaussianExpert, GaussianCase<ActivationKind::sigmoid>, GaussianCase<ActivationKind::tanh>,
                      GaussianCase<ActivationKind::relu>, GaussianCase<ActivationKind::leaky_relu>, CubicGaussianCase,
                      StudentTExpert, BinomialExpert, TenTrials, PoissonExpert, GammaExpert, ThreeClasses,
                      ThreeHiddenUnits, TwoResponses, TwoIndependentResponses, UnitBox, LaplaceExpert, SkewNormalExpert,
                      HeteroscedasticExpert, TobitExpert, NegativeBinomialExpert, ZeroInflatedPoissonExpert,
-                     InverseGaussianExpert, WeibullExpert, ExponentialExpert, ModerateBeta, ThreeOrderedClasses>;
+                     InverseGaussianExpert, WeibullExpert, ExponentialExpert, ModerateBeta, ThreeOrderedClasses,
+                     ModerateSkewT>;
 
 /// True for experts whose parameter struct holds k experts side by side.
 template <class Expert>

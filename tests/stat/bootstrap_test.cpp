@@ -295,5 +295,59 @@ TEST(MembershipAlignment, FindsThePermutation) {
   EXPECT_THROW(align_memberships(r, r.topRows(49), Vector()), std::invalid_argument);
 }
 
+// A coefficient that is fixed for one expert tells it from the others: its values stay where they were fixed in every
+// replication, whatever memberships say.
+TEST(Bootstrap, ConstraintsKeepTheirExpert) {
+  RandomStream stream(31);
+  Data data;
+  data.expert_inputs = Matrix::NullaryExpr(120, 1, [&] { return stream.normal(); });
+  data.gate_inputs = Matrix::Zero(120, 0);
+  data.response.resize(120, 1);
+  for (Eigen::Index i = 0; i < 120; ++i)  // two lines that overlap: memberships alone would often change places
+    data.response(i, 0) = (i % 2 == 0 ? 1.0 : 0.8 * data.expert_inputs(i, 0)) + 0.7 * stream.normal();
+  FitOptions fitted = options_for(2, ExpertKind::linear);
+  fitted.gate.kind = GateKind::constant;
+  fitted.constraints.fixed = {{false, 0, 1, 0.0}};
+  const MixtureModel model = fit(data, fitted).model;
+  ASSERT_EQ(model.experts[0].parameters()(1), 0.0);
+  BootstrapOptions options;
+  options.replications = 12;
+  options.data_starts = 1;
+  options.threads = 1;
+  const BootstrapResult result = bootstrap(data, model, fitted, options, names_for(data));
+  std::size_t place = 0;
+  while (result.names[place] != ValueName{"expert 1", "x1"}) ++place;
+  for (const BootstrapReplication& replication : result.replications) {
+    ASSERT_TRUE(replication.failure.empty()) << replication.failure;
+    EXPECT_EQ(replication.values(static_cast<Eigen::Index>(place)), 0.0);
+  }
+  for (std::size_t i = 0; i < result.values.size(); ++i) EXPECT_EQ(result.values[i].fixed, i == place) << i;
+  EXPECT_TRUE(std::isnan(result.values[place].standard_error));
+  EXPECT_NE(bootstrap_text(result).find("fixed"), std::string::npos);
+}
+
+TEST(MembershipAlignment, ImpossibleParts) {
+  RandomStream stream(32);
+  Matrix r = Matrix::NullaryExpr(40, 3, [&] { return std::exp(2 * stream.normal()); });
+  r = r.rowwise().sum().cwiseInverse().asDiagonal() * r;
+  Matrix shuffled(40, 3);
+  shuffled << r.col(1), r.col(0), r.col(2);
+  ExpertParts possible = ExpertParts::Constant(3, 3, true);
+  possible(0, 1) = possible(2, 1) = possible(1, 0) = possible(1, 2) = false;  // expert 1 keeps its place
+  const MembershipAlignment found = align_memberships(shuffled, r, Vector(), possible);
+  EXPECT_EQ(found.order[1], 1);
+  MixtureModel model;
+  model.gate = Gate({.kind = GateKind::constant}, 0, 3);
+  for (int k = 0; k < 3; ++k) model.experts.emplace_back(ExpertSpec{}, 1);
+  EXPECT_TRUE(possible_parts(model, model).all());
+  model.constraints.fixed = {{false, 2, 0, 1.5}};
+  const MixtureModel renumbered = model.permuted({2, 0, 1});
+  const ExpertParts parts = possible_parts(renumbered, model);
+  EXPECT_TRUE(parts(0, 2));
+  EXPECT_FALSE(parts(0, 0));
+  EXPECT_FALSE(parts(1, 2));
+  EXPECT_EQ(parts.count(), 5);  // the constrained one with itself, the two others with each other
+}
+
 }  // namespace
 }  // namespace clearway

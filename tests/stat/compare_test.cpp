@@ -65,6 +65,29 @@ TEST(Compare, MoreExpertsThanTheTruthFallIntoCells) {
   EXPECT_EQ(comparison.experts[1].cell, std::vector<int>({1, 2}));
 }
 
+// Experts of several kinds are paired within their kind, even where another kind is nearer.
+TEST(Compare, KindsPairWithTheirOwn) {
+  MixtureModel truth = truth_of(2);
+  const int inputs = truth.experts[0].inputs();
+  for (const std::size_t k : {0U, 1U}) {
+    Expert expert({.kind = k == 0 ? ExpertKind::linear : ExpertKind::laplace}, inputs);
+    expert.parameters().setConstant(k == 0 ? 1.0 : -1.0);
+    truth.experts[k] = expert;
+  }
+  MixtureModel fitted = truth.permuted({1, 0});
+  const Comparison same = compare(fitted, truth);
+  EXPECT_EQ(same.regressor_error, 0.0);
+  EXPECT_EQ(same.experts[0].fitted, 1);
+  EXPECT_TRUE(std::isnan(same.voronoi_exact));
+  std::swap(fitted.experts[0].parameters(), fitted.experts[1].parameters());  // each has the other's numbers now
+  const Comparison crossed = compare(fitted, truth);
+  EXPECT_EQ(crossed.experts[0].fitted, 1);
+  EXPECT_NEAR(crossed.regressor_error, 2.0, 1e-14);  // |a - (-a)| / |a|
+  fitted.experts[0] = truth.experts[0];
+  fitted.experts[1] = truth.experts[0];
+  EXPECT_THROW((void)compare(fitted, truth), std::invalid_argument);
+}
+
 TEST(Compare, DifferentInputsDoNotCompare) {
   ScenarioOptions options;
   options.dim = 5;

@@ -9,6 +9,7 @@
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/distributions/gamma.hpp>
 #include <boost/math/distributions/normal.hpp>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
 #include "../../src/stat/em_engine.hpp"
@@ -191,6 +192,68 @@ TEST(OneExpert, SkewNormalReachesOptim) {
   EXPECT_GE(fit_one(data, {.kind = ExpertKind::skew_normal}).log_likelihood, -42.9366508710364 - 1e-6);
 }
 
+// e <- qt(u, 3); y <- .5 + x + ifelse(e > 0, 2 * e, .5 * e); optim() from three starts, Nelder-Mead and BFGS in turn, on
+// -sum(log(2) - log(w) + dt(z, nu, log = TRUE) + pt(a * z * sqrt((nu + 1) / (nu + z^2)), nu + 1, log.p = TRUE))
+TEST(OneExpert, SkewTReachesOptim) {
+  const Data data = made_by([](double x, double u) {
+    const double e = boost::math::quantile(boost::math::students_t(3), u);
+    return 0.5 + x + (e > 0 ? 2 * e : 0.5 * e);
+  });
+  const FitResult result = fit_one(data, {.kind = ExpertKind::skew_t});
+  EXPECT_NEAR(result.log_likelihood, -116.5670178262452, 1e-6);
+  // optim() stops at a relative change of 1e-16 of the value: parameters to the root of that, over the curvature.
+  expect_parameters(
+      result, {-0.6839774057401259, 1.248748064403225, 0.6228840167481161, 3.801008396264381, 1.001592288228325}, 1e-4);
+}
+
+// R: integrate() of the density of SkewTExpert.RValues (tests/core): mean, second moment, and distribution at 0.1.
+TEST(SkewT, MomentsAndDistribution) {
+  const double extra[] = {std::log(1.3), -2.5, std::log(4.5)};
+  const ExpertSpec spec{.kind = ExpertKind::skew_t};
+  const double mean = detail::family_mean(spec, 0.4, extra, 1);
+  EXPECT_NEAR(mean, -0.7718165849898796, 1e-10);
+  EXPECT_NEAR(detail::family_variance(spec, 0.4, extra, 1), 2.264546732008096 - mean * mean, 1e-8);
+  EXPECT_NEAR(detail::family_distribution(spec, 0.1, 0.4, extra, 1), 0.7726725147074681, 1e-10);
+  const double heavy[] = {0.0, 1.0, std::log(1.5)};
+  EXPECT_TRUE(std::isinf(detail::family_variance(spec, 0, heavy, 1)));
+}
+
+// Two skew, heavy-tailed lines.
+TEST(SkewT, RecoversTwoExperts) {
+  RandomStream stream(77);
+  constexpr Eigen::Index kMany = 1500;
+  MixtureModel truth;
+  truth.gate = Gate({.kind = GateKind::constant}, 0, 2);
+  truth.gate.parameters().setZero();
+  for (int k = 0; k < 2; ++k) truth.experts.emplace_back(ExpertSpec{.kind = ExpertKind::skew_t}, 1);
+  truth.experts[0].parameters() << -4, 2, std::log(0.6), 3, std::log(4.0);
+  truth.experts[1].parameters() << 4, -1, std::log(0.4), -2, std::log(6.0);
+  Data data;
+  data.expert_inputs = testing::random_matrix(stream, kMany, 1);
+  data.gate_inputs = Matrix::Zero(kMany, 0);
+  data.response = simulate(truth, data, stream).response;
+  FitOptions options;
+  options.expert.kind = ExpertKind::skew_t;
+  options.gate.kind = GateKind::constant;
+  options.starts = 3;
+  options.polished = 1;
+  const FitResult result = fit(data, options);
+  ASSERT_TRUE(result.converged) << result.brief();
+  EXPECT_GE(result.log_likelihood, truth.log_likelihood(data));
+  const std::size_t first = result.model.experts[0].parameters()(1) > 0 ? 0 : 1;
+  for (std::size_t k = 0; k < 2; ++k) {
+    const Vector& found = result.model.experts[k == 0 ? first : 1 - first].parameters();
+    const Vector& wanted = truth.experts[k].parameters();
+    // About 750 rows each: standard errors near 0.05 for the location, 0.02 for the slope, 0.08 and 0.2 for log scale and
+    // log nu, 0.5 for the slant; four of them are allowed.
+    EXPECT_NEAR(found(0), wanted(0), 0.2) << k;
+    EXPECT_NEAR(found(1), wanted(1), 0.1) << k;
+    EXPECT_NEAR(found(2), wanted(2), 0.35) << k;
+    EXPECT_NEAR(found(3), wanted(3), 2) << k;
+    EXPECT_NEAR(found(4), wanted(4), 0.8) << k;
+  }
+}
+
 // Least absolute deviations by trying the lines through every two of the points:
 // y <- .3 + 1.2 * x + .6 * ifelse(u < .5, log(2 * u), -log(2 * (1 - u)))
 TEST(OneExpert, LaplaceEqualsTheBestLineThroughTwoPoints) {
@@ -326,6 +389,9 @@ TEST(Nesting, LargerFamiliesAreNeverBelowSmallerOnes) {
     const double linear = value(real, ExpertKind::linear, experts);
     for (const ExpertKind kind : {ExpertKind::student_t, ExpertKind::skew_normal, ExpertKind::heteroscedastic})
       EXPECT_GE(value(real, kind, experts), linear - 1e-6) << enum_name(kind) << " " << experts;
+    const double skew_t = value(real, ExpertKind::skew_t, experts);
+    for (const ExpertKind kind : {ExpertKind::student_t, ExpertKind::skew_normal})
+      EXPECT_GE(skew_t, value(real, kind, experts) - 1e-6) << enum_name(kind) << " " << experts;
     const double poisson = value(counts, ExpertKind::poisson, experts);
     for (const ExpertKind kind : {ExpertKind::negative_binomial, ExpertKind::zero_inflated_poisson})
       EXPECT_GE(value(counts, kind, experts), poisson - 1e-6) << enum_name(kind) << " " << experts;

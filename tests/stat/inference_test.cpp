@@ -351,5 +351,22 @@ TEST(InferenceValidity, DirectionsThatASymmetryLeavesFreeAreNamed) {
   EXPECT_TRUE(inference.valid(inference.index("share 1")));
 }
 
+TEST(Fixed, CoefficientsHaveNoErrorAndNoTest) {
+  const Data data = two_lines(400, 41);
+  FitOptions options = options_for(2);
+  options.constraints.fixed = {{false, 0, 1, 0.5}};
+  const FitResult result = fit(data, options);
+  const Inference inference = infer(data, result, names_for(data));
+  const int at = inference.index("expert 1: x1");
+  EXPECT_TRUE(inference.fixed[static_cast<std::size_t>(at)]);
+  EXPECT_EQ(std::count(inference.fixed.begin(), inference.fixed.end(), true), 1);
+  EXPECT_EQ(inference.estimates(at), 0.5);
+  for (const Vector* column :
+       {&inference.standard_errors, &inference.z, &inference.p, &inference.lower, &inference.upper})
+    EXPECT_TRUE(std::isnan((*column)(at)));
+  EXPECT_GT(inference.standard_errors(inference.index("expert 2: x1")), 0);
+  EXPECT_NE(inference_tables(result, inference, 6, 92).find("fixed"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace clearway

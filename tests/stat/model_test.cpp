@@ -305,6 +305,9 @@ TEST(ExpertModel, DensityIsTheOneOfTheCoreFloor) {
       case ExpertKind::skew_normal:
         core = SkewNormalExpert{}.log_density(y, x, SkewNormalParameters<A>{slopes, at(0), at(3), at(4)});
         break;
+      case ExpertKind::skew_t:
+        core = SkewTExpert{}.log_density(y, x, SkewTParameters<A>{slopes, at(0), at(3), at(4), at(5)});
+        break;
       case ExpertKind::heteroscedastic:
         core = HeteroscedasticExpert{}.log_density(
             y, x, HeteroscedasticParameters<A>{slopes, at(0), A(p.segment(4, 2).transpose().array()), at(3)});

@@ -79,7 +79,7 @@ inline Gate random_gate(const GateSpec& spec, int inputs, int experts, RandomStr
 inline Expert random_expert(const ExpertCase& which, int inputs, int classes, RandomStream& stream) {
   Expert expert(which.spec, inputs, which.responses, classes);
   for (Eigen::Index i = 0; i < expert.parameters().size(); ++i) expert.parameters()(i) = 0.5 * stream.normal();
-  if (which.spec.kind == ExpertKind::student_t)
+  if (which.spec.kind == ExpertKind::student_t || which.spec.kind == ExpertKind::skew_t)
     expert.parameters()(expert.parameters().size() - 1) = 1.0 + stream.uniform();
   if (which.spec.link != LinkKind::log) {  // these links allow positive linear predictors only
     expert.parameters()(0) = 3.0 + stream.uniform();

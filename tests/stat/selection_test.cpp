@@ -9,6 +9,7 @@
 #include <boost/math/quadrature/tanh_sinh.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "clearway/core/dendrogram.hpp"
@@ -200,6 +201,109 @@ TEST(Folds, EveryRowOnceAndSizesEven) {
     }
   EXPECT_NE(cross_validation_folds(50, 5, 1), cross_validation_folds(50, 5, 2));
   EXPECT_THROW(cross_validation_folds(5, 6, 1), std::invalid_argument);
+}
+
+// Rows of one group are never on both sides of a cut, however the rows of groups lie in the table.
+TEST(Folds, KeepGroupsTogether) {
+  RandomStream stream(21);
+  for (int round = 0; round < 40; ++round) {
+    const auto rows = static_cast<Index>(20 + stream.index(200));
+    const auto groups = static_cast<std::uint64_t>(5 + stream.index(12));
+    std::vector<int> group;
+    for (Index i = 0; i < rows; ++i) group.push_back(1000 - 7 * static_cast<int>(stream.index(groups)));
+    std::map<int, int> fold_of, rows_of;
+    for (const int g : group) ++rows_of[g];
+    const int folds = 2 + static_cast<int>(stream.index(3));
+    const std::vector<int> fold = cross_validation_folds(rows, folds, round, group);
+    std::vector<int> groups_in(static_cast<std::size_t>(folds));
+    for (Index i = 0; i < rows; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const auto [known, fresh] = fold_of.try_emplace(group[at], fold[at]);
+      ASSERT_EQ(known->second, fold[at]) << "row " << i << " of round " << round;
+      if (fresh) ++groups_in.at(static_cast<std::size_t>(fold[at]));
+    }
+    const auto [low, high] = std::minmax_element(groups_in.begin(), groups_in.end());
+    EXPECT_LE(*high - *low, 1);
+    EXPECT_THROW(cross_validation_folds(rows, static_cast<int>(rows_of.size()) + 1, 1, group), std::invalid_argument);
+  }
+}
+
+// With groups the held-out rows are scored by a fit that has seen no row of theirs: the score of a selection equals the
+// one made by hand, group by group, and differs from that of folds that cut groups.
+TEST(Folds, HeldOutGroupsAreUnseen) {
+  RandomStream stream(22);
+  Data data;
+  constexpr Index kEach = 6, kGroups = 10;
+  data.expert_inputs = testing::random_matrix(stream, kEach * kGroups, 1);
+  data.gate_inputs = Matrix::Zero(kEach * kGroups, 0);
+  data.response.resize(kEach * kGroups, 1);
+  for (Index i = 0; i < data.rows(); ++i) {
+    const Index g = i % kGroups;
+    data.groups.push_back(static_cast<int>(g));
+    data.response(i, 0) = data.expert_inputs(i, 0) + static_cast<double>(g % 3) + 0.3 * stream.normal();
+  }
+  SelectionOptions options;
+  options.experts = "1";
+  options.folds = 10;
+  options.gates = {"constant"};
+  const SelectionResult found = select_model({{GateSpec{.kind = GateKind::constant}, ExpertSpec{}, &data}}, options);
+  const Vector& scores = found.candidates[0].validation.log_scores;
+  double by_hand = 0;
+  for (Index g = 0; g < kGroups; ++g) {  // ten folds of ten groups: each group alone
+    std::vector<Index> kept, held;
+    for (Index i = 0; i < data.rows(); ++i) (i % kGroups == g ? held : kept).push_back(i);
+    Matrix design(static_cast<Index>(kept.size()), 2);
+    design << Vector::Ones(design.rows()), data.expert_inputs(kept, 0);
+    const Vector y = data.response(kept, 0);
+    const Vector solution = (design.transpose() * design).inverse() * (design.transpose() * y);
+    const double variance = (y - design * solution).squaredNorm() / static_cast<double>(y.size());
+    for (const Index i : held) {
+      const double e = data.response(i, 0) - solution(0) - solution(1) * data.expert_inputs(i, 0);
+      by_hand += -0.5 * (std::log(2 * 3.14159265358979323846 * variance) + e * e / variance);
+    }
+  }
+  EXPECT_NEAR(scores.sum(), by_hand, 1e-6 * std::abs(by_hand));
+}
+
+// ---- several kinds in one model -------------------------------------------------------------------------------------
+
+TEST(MixedKinds, AreReadAndDealtInTurn) {
+  EXPECT_EQ(expert_kinds("linear+student-t"), (std::vector{ExpertKind::linear, ExpertKind::student_t}));
+  EXPECT_EQ(expert_kinds("poisson"), std::vector{ExpertKind::poisson});
+  EXPECT_THROW((void)expert_kinds("linear+linear"), std::invalid_argument);
+  EXPECT_THROW((void)expert_kinds("linear+"), std::invalid_argument);
+  const CandidateFamily family{{}, {}, nullptr, expert_kinds("linear+laplace")};
+  EXPECT_EQ(family.kinds_of(3), (std::vector{ExpertKind::linear, ExpertKind::laplace, ExpertKind::linear}));
+  EXPECT_EQ(kinds_name(family), "linear+laplace");
+}
+
+// Half of the rows have Gaussian noise, half Laplace noise: the mixed model is the one that made them.
+TEST(MixedKinds, SelectionFindsTheModelThatMadeTheData) {
+  RandomStream stream(23);
+  constexpr Index kMany = 3000;
+  Data data;
+  data.expert_inputs = testing::random_matrix(stream, kMany, 1);
+  data.gate_inputs = data.expert_inputs;
+  data.response.resize(kMany, 1);
+  for (Index i = 0; i < kMany; ++i) {
+    const double x = data.expert_inputs(i, 0), exponential = stream.gamma(1.0);
+    data.response(i, 0) =
+        i % 2 == 0 ? 6 + x + stream.normal() : -6 - x + (stream.uniform() < 0.5 ? exponential : -exponential);
+  }
+  SelectionOptions options;
+  options.experts = "1:2";
+  options.folds = 0;
+  const SelectionResult found =
+      select_model({{GateSpec{}, {.kind = ExpertKind::linear}, &data},
+                    {GateSpec{}, {.kind = ExpertKind::laplace}, &data},
+                    {GateSpec{}, {.kind = ExpertKind::linear}, &data, expert_kinds("linear+laplace")}},
+                   options);
+  ASSERT_EQ(found.candidates.size(), 5U);  // of the mixed family the one with an expert of each kind
+  ASSERT_TRUE(found.recommended);
+  EXPECT_EQ(found.candidates[*found.recommended].family, 2U);
+  EXPECT_EQ(candidate_name(found, *found.recommended), "2 linear+laplace experts behind a softmax gate");
+  // Two of one kind have as many parameters, so that BIC compares likelihoods: far apart with 3000 rows.
+  EXPECT_GT(found.candidates[1].criteria.bic - found.candidates[*found.recommended].criteria.bic, 50);
 }
 
 // One expert, as many folds as rows: the held-out residual of least squares is e / (1 - leverage) (Allen's PRESS).

@@ -76,6 +76,45 @@ TEST(Streaming, EndsAtTheMaximumOfAllRows) {
   }
 }
 
+// Sums over chunks are sums over rows: standard errors are those of infer() on all rows, at the same estimate to the
+// rounding of the change of scale, at the estimate of a batch fit to the distance of the two (a gain below 1e-13).
+TEST(Streaming, StandardErrorsAreThoseOfAllRows) {
+  for (const ExpertKind kind : {ExpertKind::linear, ExpertKind::poisson, ExpertKind::student_t})
+    for (const StandardErrorKind errors : {StandardErrorKind::observed, StandardErrorKind::sandwich}) {
+      RandomStream stream(65);
+      const Data data = two_experts(kind, 4000, stream);
+      FitOptions options;
+      options.expert.kind = kind;
+      StreamOptions exact;
+      exact.gain = 1e-13;
+      exact.passes = 20;
+      InferenceOptions how;
+      how.standard_errors = errors;
+      ModelNames names;
+      names.responses = {"y"};
+      names.expert_inputs = names.gate_inputs = {"x", "z"};
+      StreamingFit fitting(chunk_of(data, 0, 700), options, exact);
+      for (Eigen::Index at = 700; at < data.rows(); at += 700) fitting.online(chunk_of(data, at, 700));
+      while (fitting.wants_pass()) {
+        fitting.begin_pass();
+        for (Eigen::Index at = 0; at < data.rows(); at += 700) fitting.add(chunk_of(data, at, 700));
+        fitting.end_pass();
+      }
+      fitting.begin_inference(how);
+      for (Eigen::Index at = 0; at < data.rows(); at += 700) fitting.add_to_inference(chunk_of(data, at, 700));
+      const Inference streamed = fitting.inference(names);
+      const Inference same = infer(data, fitting.result(), names, how);
+      const Inference batch = infer(data, fit(data, options), names, how);
+      ASSERT_EQ(streamed.names, batch.names);
+      for (int i = 0; i < streamed.size(); ++i) {
+        const std::string& name = streamed.names[static_cast<std::size_t>(i)];
+        ASSERT_TRUE(streamed.valid(i)) << name;
+        EXPECT_NEAR(streamed.standard_errors(i), same.standard_errors(i), 1e-8 * same.standard_errors(i)) << name;
+        EXPECT_NEAR(streamed.standard_errors(i), batch.standard_errors(i), 1e-6 * batch.standard_errors(i)) << name;
+      }
+    }
+}
+
 // The recursive estimate after one reading is efficient: within a few log-likelihood units of the maximum, where the
 // first chunk alone (a tenth of the rows) is about 9 p / 2 units away (p = 11 parameters; chi-square with p degrees).
 TEST(Streaming, OneReadingComesClose) {

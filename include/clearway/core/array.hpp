@@ -145,6 +145,11 @@ template <Array A>
 A log_normal_cdf(const A& a) {
   return ArrayVerbs<A>::log_normal_cdf(a);
 }
+/// log P(T <= a), T of Student's distribution with `degrees` degrees of freedom: two arrays of one shape.
+template <Array A>
+A log_student_cdf(const A& a, const A& degrees) {
+  return ArrayVerbs<A>::log_student_cdf(a, degrees);
+}
 /// max(a, low) element by element; where they are equal the derivative is 0.
 template <Array A>
 A maximum(const A& a, double low) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "clearway/core/normal_tail.hpp"
+#include "clearway/core/student_tail.hpp"
 
 namespace clearway {
 
@@ -36,6 +37,7 @@ struct ScalarMath<double> {
     return ::lgamma_r(a, &sign);
   }
   static double log_normal_cdf(double a) { return clearway::log_normal_cdf(a); }
+  static double log_student_cdf(double a, double degrees) { return clearway::log_student_cdf(a, degrees); }
 };
 
 template <class S>
@@ -133,6 +135,9 @@ struct ArrayVerbs<EigenArray<S>> {
   }
   static A log_normal_cdf(const A& a) {
     return a.unaryExpr([](const S& t) { return Math::log_normal_cdf(t); });
+  }
+  static A log_student_cdf(const A& a, const A& degrees) {
+    return a.binaryExpr(degrees, [](const S& t, const S& n) { return Math::log_student_cdf(t, n); });
   }
   static A maximum(const A& a, double low) {
     return a.unaryExpr([low](const S& t) { return Math::value(t) > low ? t : S(low); });

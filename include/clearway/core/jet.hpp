@@ -19,6 +19,11 @@ struct ScalarMath<ceres::Jet<double, N>> {
   static Jet log_gamma(const Jet& a) {
     return Jet(ScalarMath<double>::log_gamma(a.a), boost::math::digamma(a.a) * a.v);
   }
+  static Jet log_student_cdf(const Jet& a, const Jet& degrees) {
+    const double value = clearway::log_student_cdf(a.a, degrees.a);
+    return Jet(value, std::exp(log_student_density(a.a, degrees.a) - value) * a.v +
+                          log_student_cdf_in_log_n(a.a, degrees.a).first / degrees.a * degrees.v);
+  }
   static Jet log_normal_cdf(const Jet& a) { return Jet(clearway::log_normal_cdf(a.a), inverse_mills_ratio(a.a) * a.v); }
 };
 

@@ -83,6 +83,7 @@ struct BootstrapEstimate {
   double standard_error = std::numeric_limits<double>::quiet_NaN();  ///< standard deviation of the replications
   double wald_error = std::numeric_limits<double>::quiet_NaN();      ///< from the observed information
   Interval interval;
+  bool fixed = false;  ///< by a constraint: there is nothing to estimate, and all but `estimate` is NaN
 };
 
 struct BootstrapResult {

@@ -4,7 +4,7 @@
 //   gate error       |dW^ - dW|_F / |dW|_F with rows w_i - w_k, under the same permutation
 //   sigma error      max_i |sigma^_i - sigma_i|
 //   Voronoi losses   core/alignment.hpp; they are defined also when the numbers of experts differ
-// With different numbers of experts no permutation exists: then only the Voronoi cells and losses are given.
+// Experts of several kinds are paired within their kind. With different numbers of experts no permutation exists: then only the Voronoi cells and losses are given.
 #pragma once
 
 #include <limits>

@@ -58,9 +58,10 @@ enum class ValidityProblem {
   gate_not_smooth,      ///< the gate selects experts: the likelihood jumps
   gate_penalised,       ///< (condition) the gate ridge takes part in the estimate
   noise_estimate,       ///< (condition) the noise estimate is not the likelihood's
+  common_covariance,    ///< covariances that experts have in common take part in no information matrix here
 };
 inline std::span<const EnumName<ValidityProblem>> enum_names(ValidityProblem) {
-  static constexpr std::array<EnumName<ValidityProblem>, 11> names{{
+  static constexpr std::array<EnumName<ValidityProblem>, 12> names{{
       {ValidityProblem::not_at_maximum, "not-at-maximum"},
       {ValidityProblem::too_many_parameters, "too-many-parameters"},
       {ValidityProblem::noise_floor, "noise-floor"},
@@ -72,6 +73,7 @@ inline std::span<const EnumName<ValidityProblem>> enum_names(ValidityProblem) {
       {ValidityProblem::gate_not_smooth, "gate-not-smooth"},
       {ValidityProblem::gate_penalised, "gate-penalised"},
       {ValidityProblem::noise_estimate, "noise-estimate"},
+      {ValidityProblem::common_covariance, "common-covariance"},
   }};
   return names;
 }
@@ -109,6 +111,7 @@ struct Inference {
   std::vector<int> experts;          ///< the expert (or gate block) from 0; -1 for the noise weight
   Vector estimates, standard_errors, z, p, lower, upper;
   std::vector<int> finding_of;  ///< index into findings, -1 where the numbers are valid
+  std::vector<bool> fixed;      ///< by a constraint: no estimate, so no error, test or interval (NaN; covariance 0)
   Matrix covariance;            ///< of the estimates; rows and columns of withheld parameters are NaN
 
   /// Covariance of model_parameters(model), for functions of the model (predictions). Zero rows and columns belong to

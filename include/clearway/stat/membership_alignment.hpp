@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "clearway/core/types.hpp"
+#include "clearway/stat/mixture_model.hpp"
 
 namespace clearway {
 
@@ -22,9 +23,15 @@ struct MembershipAlignment {
   bool ambiguous = false;
 };
 
+/// Which refitted experts may play the part of which original ones: true for experts of one kind with the same fixed
+/// parameters (a parameter that is fixed for one expert only tells it from the others); where gate parameters are fixed
+/// differently, relative to one expert, every expert keeps its number.
+using ExpertParts = Eigen::Array<bool, Eigen::Dynamic, Eigen::Dynamic>;
+ExpertParts possible_parts(const MixtureModel& refitted, const MixtureModel& original);
+
 /// `refitted` and `original` hold the memberships of the same rows, n x k (a noise component left out); `weights` has n
-/// elements or none.
+/// elements or none, `possible` k x k or none (all).
 MembershipAlignment align_memberships(const ConstMatrixRef& refitted, const ConstMatrixRef& original,
-                                      const ConstVectorRef& weights);
+                                      const ConstVectorRef& weights, const ExpertParts& possible = {});
 
 }  // namespace clearway

@@ -23,4 +23,7 @@ std::vector<ValueName> model_value_names(const MixtureModel& model, const ModelN
 /// The numbers themselves, as expert_report() and gate_report() give them.
 Vector model_values(const MixtureModel& model);
 
+/// Which of them keep their value by a constraint (--fix), one per number.
+std::vector<bool> fixed_values(const MixtureModel& model);
+
 }  // namespace clearway

@@ -60,7 +60,9 @@ struct SelectionOptions {
     field("gate", self.gates,
           OptionInfo{.help = "kinds of gate to fit: softmax, constant ... (see clearway fit)", .metavar = "KIND"});
     field("expert", self.families,
-          OptionInfo{.help = "kinds of expert to fit: linear, student-t ... (see clearway fit)", .metavar = "KIND"});
+          OptionInfo{.help = "kinds of expert to fit: linear, student-t ... (see clearway fit); linear+student-t: both "
+                             "in one model, dealt to its experts in turn",
+                     .metavar = "KIND"});
     field("criterion", self.criterion, OptionInfo{.help = "criterion that the recommendation follows"});
     field("folds", self.folds,
           OptionInfo{.help = "folds of cross-validation", .minimum = 0, .maximum = 10000, .off = "0"});
@@ -86,7 +88,14 @@ struct CandidateFamily {
   GateSpec gate;
   ExpertSpec expert;
   const Data* data = nullptr;
+  std::vector<ExpertKind> kinds = {};  ///< several kinds in one model, dealt to its experts in turn; empty: expert.kind
+
+  /// The kinds of a model with this many experts, one per expert; empty where all are of expert.kind.
+  std::vector<ExpertKind> kinds_of(int experts) const;
 };
+
+/// The kinds that "linear" or "linear+student-t" stands for. Throws std::invalid_argument.
+std::vector<ExpertKind> expert_kinds(const std::string& text);
 
 /// How a candidate's optimum was found.
 enum class CandidateStart { own, split, merge, nested };
@@ -151,6 +160,8 @@ std::string selection_text(const SelectionResult& result, int digits = 6, std::s
 /// The path table as CSV, one row per candidate.
 std::string selection_csv(const SelectionResult& result);
 
+/// "linear", "linear+student-t".
+std::string kinds_name(const CandidateFamily& family);
 /// "softmax gate, linear experts" and so on.
 std::string family_name(const CandidateFamily& family);
 /// "3 linear experts behind a softmax gate".

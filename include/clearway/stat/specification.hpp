@@ -38,11 +38,12 @@ enum class ExpertKind {
   exponential,
   beta,
   ordinal,
-  gelu
+  gelu,
+  skew_t
 };
 
 inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
-  static constexpr std::array<EnumName<ExpertKind>, 26> names{{
+  static constexpr std::array<EnumName<ExpertKind>, 27> names{{
       {ExpertKind::linear, "linear", "Gaussian, mean a'x + b"},
       {ExpertKind::sigmoid, "sigmoid", "Gaussian, mean sigmoid(a'x + b)"},
       {ExpertKind::tanh, "tanh", "Gaussian, mean tanh(a'x + b)"},
@@ -69,6 +70,7 @@ inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
       {ExpertKind::beta, "beta", "a response between 0 and 1, logit link"},
       {ExpertKind::ordinal, "ordinal", "an ordered class, cumulative logit"},
       {ExpertKind::gelu, "gelu", "Gaussian, mean z Phi(z) with z = a'x + b"},
+      {ExpertKind::skew_t, "skew-t", "skew-t around a'x + b: robust and skew"},
   }};
   return names;
 }
@@ -188,15 +190,41 @@ inline std::span<const EnumName<VarianceDivisor>> enum_names(VarianceDivisor) {
   return names;
 }
 
-/// Covariance of the noise of a vector response, per expert.
-enum class CovarianceKind { full, diagonal };
+/// Covariance of the noise of a vector response. The 14 forms of Celeux and Govaert (1995) in the letters of mclust and
+/// MoEClust: volume, shape and orientation of the experts' ellipsoids are equal (E), vary (V) or are those of a sphere or of
+/// the axes (I). Free covariances per expert, VVV and VVI, have names of their own.
+enum class CovarianceKind { full, diagonal, eii, vii, eei, vei, evi, eee, vee, eve, eev, vve, vev, evv };
 
 inline std::span<const EnumName<CovarianceKind>> enum_names(CovarianceKind) {
-  static constexpr std::array<EnumName<CovarianceKind>, 2> names{{
-      {CovarianceKind::full, "full", "every covariance"},
-      {CovarianceKind::diagonal, "diagonal", "variances only"},
+  static constexpr std::array<EnumName<CovarianceKind>, 16> names{{
+      {CovarianceKind::full, "full", "every covariance, for each expert"},
+      {CovarianceKind::diagonal, "diagonal", "variances only, for each expert"},
+      {CovarianceKind::eii, "EII", "one variance"},
+      {CovarianceKind::vii, "VII", "one variance for each expert"},
+      {CovarianceKind::eei, "EEI", "the same variances for all experts"},
+      {CovarianceKind::vei, "VEI", "variances of one shape, own volumes"},
+      {CovarianceKind::evi, "EVI", "variances of one volume, own shapes"},
+      {CovarianceKind::diagonal, "VVI", "another name of diagonal"},
+      {CovarianceKind::eee, "EEE", "the same covariance for all experts"},
+      {CovarianceKind::vee, "VEE", "own volumes"},
+      {CovarianceKind::eve, "EVE", "own shapes"},
+      {CovarianceKind::eev, "EEV", "own orientations"},
+      {CovarianceKind::vve, "VVE", "own volumes and shapes"},
+      {CovarianceKind::vev, "VEV", "own volumes and orientations"},
+      {CovarianceKind::evv, "EVV", "own shapes and orientations"},
+      {CovarianceKind::full, "VVV", "another name of full"},
   }};
   return names;
+}
+
+/// Whether variances are all there is.
+constexpr bool is_diagonal(CovarianceKind kind) {
+  return kind == CovarianceKind::diagonal || kind == CovarianceKind::eii || kind == CovarianceKind::vii ||
+         kind == CovarianceKind::eei || kind == CovarianceKind::vei || kind == CovarianceKind::evi;
+}
+/// Whether the experts have parts of their covariances in common, or one variance for all responses.
+constexpr bool is_parsimonious(CovarianceKind kind) {
+  return kind != CovarianceKind::full && kind != CovarianceKind::diagonal;
 }
 
 /// An expert as asked for.

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "clearway/stat/fit.hpp"
+#include "clearway/stat/inference.hpp"
 #include "clearway/stat/summary.hpp"
 
 namespace clearway {
@@ -64,6 +65,12 @@ class StreamingFit {
   MixtureModel model() const;
   /// After the last pass: likelihood, criteria, shares over all rows. Throws std::logic_error before.
   FitResult result() const;
+  /// Standard errors: one more pass over all rows after the last. begin_inference(), add_to_inference() for every chunk,
+  /// then inference(). Standard errors by cluster are refused: a chunk could cut a cluster. Whether two experts are one is
+  /// judged by the rows of the first chunk.
+  void begin_inference(const InferenceOptions& options);
+  void add_to_inference(const Data& chunk);
+  Inference inference(const ModelNames& names) const;
   /// How the rows of the last pass fall on the experts, numbered as in result().
   Allocation allocation() const;
 

@@ -16,6 +16,7 @@
 #include "clearway/core/experts/ordinal.hpp"                // IWYU pragma: export
 #include "clearway/core/experts/poisson.hpp"                // IWYU pragma: export
 #include "clearway/core/experts/skew_normal.hpp"            // IWYU pragma: export
+#include "clearway/core/experts/skew_t.hpp"                 // IWYU pragma: export
 #include "clearway/core/experts/student_t.hpp"              // IWYU pragma: export
 #include "clearway/core/experts/tobit.hpp"                  // IWYU pragma: export
 #include "clearway/core/experts/uniform.hpp"                // IWYU pragma: export

@@ -129,7 +129,6 @@ struct Layer {
   }
 
   void clear() {
-    bank->zero_grad();
     for (auto& p : bank->parameters()) p.mutable_grad().reset();
     x.mutable_grad().reset();
     assignments.weights.mutable_grad().reset();

@@ -35,7 +35,9 @@ double seconds(clockid_t clock) {
   clock_gettime(clock, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
-double cpu() { return seconds(CLOCK_PROCESS_CPUTIME_ID); }
+double cpu() {
+  return seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
 
 template <class Work>
 double measured(const Work& work) {
@@ -129,7 +131,6 @@ struct Layer {
   }
 
   void clear() {
-    bank->zero_grad();
     for (auto& p : bank->parameters()) p.mutable_grad().reset();
     x.mutable_grad().reset();
     assignments.weights.mutable_grad().reset();

@@ -225,7 +225,7 @@ std::string disagreement(const Layer& layer, const KernelTable& table, const Ans
   // Float: sums of n products err by at most n units of 6e-8, in practice by sqrt(n); n is below 1000 here. bfloat16: two
   // roundings of 2^-9 per product, which average out over the sum. A unit that they move across the kink of ReLU has another
   // gradient altogether, so that nothing can be said of gradients then.
-  const double forward_bound = c.bfloat16 ? 1e-2 : 1e-5, backward_bound = c.bfloat16 ? 2e-2 : 2e-5;
+  const double forward_bound = c.bfloat16 ? 2e-2 : 1e-5, backward_bound = c.bfloat16 ? 2e-2 : 2e-5;
   std::string out;
   const auto check = [&](const char* name, const std::vector<float>& a, const std::vector<double>& b, double bound,
                          bool applies = true) {

@@ -183,7 +183,7 @@ CLEARWAY_INLINE void store_hidden(float* row, std::size_t column, Vector value) 
 
 template <Activation kActivation, bool kPairs>
 void hidden_of(const HiddenProduct* products, std::size_t panels) {
-  constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
+  static constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
   const auto factor_of = [](const HiddenProduct& p, int i) { return p.factor[i]; };
   const auto finish = [](const HiddenProduct& p, std::size_t first, std::size_t height, const auto& tile) {
     for (std::size_t c = 0; c < kPanel; c += kLanes) {
@@ -245,7 +245,7 @@ void output(const OutputProduct* products, std::size_t panels) {
 
 template <Activation kActivation>
 void gradient_of(const GradientProduct* products, std::size_t panels) {
-  constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
+  static constexpr int kFactors = kActivation == Activation::swiglu ? 2 : 1;
   const auto factor_of = [](const GradientProduct& p, int) { return p.factor; };
   const auto finish = [](const GradientProduct& p, std::size_t first, std::size_t height, const auto& tile) {
     for (std::size_t m = 0; m < height; ++m) {

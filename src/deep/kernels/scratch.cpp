@@ -22,13 +22,11 @@ struct Block {
 struct Pool {
   std::mutex mutex;
   std::vector<Block> free;
-  ~Pool() {
-    for (const Block& block : free) std::free(block.data);
-  }
 };
 
+/// Never destroyed: tensors that a program keeps to its end give their memory back after static objects are gone.
 Pool& pool() {
-  static Pool instance;
+  static Pool& instance = *new Pool;
   return instance;
 }
 
@@ -77,13 +75,6 @@ Scratch::~Scratch() {
   Pool& shared = pool();
   const std::lock_guard lock(shared.mutex);
   shared.free.push_back({data_, bytes_});
-}
-
-void release_scratch() {
-  Pool& shared = pool();
-  const std::lock_guard lock(shared.mutex);
-  for (const Block& block : shared.free) std::free(block.data);
-  shared.free.clear();
 }
 
 }  // namespace clearway::kernels

@@ -22,7 +22,4 @@ class Scratch {
   std::size_t bytes_ = 0;
 };
 
-/// Returns what the pool keeps to the system.
-void release_scratch();
-
 }  // namespace clearway::kernels

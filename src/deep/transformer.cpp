@@ -138,6 +138,9 @@ LanguageModel::LanguageModel(const TransformerOptions& options, SparseMixtureOpt
     : options_(options), vocabulary_(vocabulary) {
   if (options.width % options.heads != 0)
     user_error("heads must divide the width: {} does not divide {}", options.heads, options.width);
+  if (options.positions == Positions::rotary && options.width / options.heads % 2 != 0)
+    user_error("rotary positions need an even width per head, not {} / {} = {}", options.width, options.heads,
+               options.width / options.heads);
   if (vocabulary < 2) user_error("the vocabulary must have at least 2 tokens, not {}", vocabulary);
   if (options.memory > 0 && options.positions == Positions::learned)
     user_error("memory needs rotary or relative positions: learned ones belong to places in the context");

@@ -102,6 +102,8 @@ TEST(LanguageModel, RefusesWhatDoesNotFit) {
   TransformerOptions odd;
   odd.heads = 5;
   EXPECT_THROW(LanguageModel(odd, {}, 11), std::invalid_argument);
+  odd.heads = 64;  // one number per head cannot rotate
+  EXPECT_THROW(LanguageModel(odd, {}, 11), std::invalid_argument);
   EXPECT_THROW(LanguageModel({}, {}, 1), std::invalid_argument);
   LanguageModel model({}, {}, 11);
   EXPECT_THROW(model.forward(at::full({1, 4}, 11, at::kLong)), std::invalid_argument);

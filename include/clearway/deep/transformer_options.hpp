@@ -53,7 +53,7 @@ struct TransformerOptions {
   std::int64_t hidden = 0;
   std::int64_t sparse_every = 1;
   std::int64_t memory = 0;
-  Positions positions = Positions::learned;
+  Positions positions = Positions::rotary;
   NormPlace norm = NormPlace::before;
   bool tied = true;
   double dropout = 0;

@@ -26,6 +26,7 @@ std::unique_ptr<Command> make_train_command();
 std::unique_ptr<Command> make_evaluate_command();
 std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_study_collapse_command();
+std::unique_ptr<Command> make_study_teacher_command();
 std::unique_ptr<Command> make_help_command();
 std::unique_ptr<Command> make_document_command();
 

@@ -61,6 +61,9 @@ ExitCode evaluate(EvaluateRequest&, Context&) {
 ExitCode generate(GenerateRequest&, Context&) {
   return hand_over();
 }
+ExitCode study_teacher(const Command&, const RunOutput&, TeacherRequest&, Context&) {
+  return hand_over();
+}
 ExitCode study_collapse(CollapseRequest&, Context&) {
   return hand_over();
 }

@@ -2,7 +2,7 @@
 // clearway-train.
 #pragma once
 
-#include "../command.hpp"
+#include "../run_output.hpp"
 #include "requests.hpp"
 
 namespace clearway::cli {
@@ -11,5 +11,6 @@ ExitCode train(TrainRequest& request, Context& context);
 ExitCode evaluate(EvaluateRequest& request, Context& context);
 ExitCode generate(GenerateRequest& request, Context& context);
 ExitCode study_collapse(CollapseRequest& request, Context& context);
+ExitCode study_teacher(const Command& command, const RunOutput& output, TeacherRequest& request, Context& context);
 
 }  // namespace clearway::cli

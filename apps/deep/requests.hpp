@@ -19,6 +19,7 @@
 #include "clearway/train/corpus.hpp"
 #include "clearway/train/learning_rate.hpp"
 #include "clearway/train/loop_options.hpp"
+#include "clearway/train/study_teacher.hpp"
 #include "clearway/train/tokenizer.hpp"
 
 namespace clearway::cli {
@@ -207,6 +208,21 @@ struct CollapseRequest {
           OptionInfo{.help = "routers to compare; the first is what the others are compared with", .metavar = "WORD"});
     field("seeds", self.seeds, OptionInfo{.help = "runs per router, with equal seeds for all", .minimum = 1});
     field("budget", self.budget, OptionInfo{.help = "what is equal between routers"});
+  }
+};
+
+struct TeacherRequest {
+  train::TeacherStudyOptions options;
+  std::vector<std::string> students = {"smoe-linear", "smoe-mlp", "compete-linear", "compete-mlp", "oracle"};
+  std::int64_t seeds = 5;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("students", self.students,
+          OptionInfo{.help = "students to compare; the first is what the others are compared with", .metavar = "WORD"});
+    field("seeds", self.seeds,
+          OptionInfo{.help = "teachers per kind of gate, the same for every student", .minimum = 1});
+    train::TeacherStudyOptions::visit(self.options, field);
   }
 };
 

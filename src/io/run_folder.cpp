@@ -15,14 +15,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 16> kNames{"config.json",       "model.json",
+constexpr std::array<std::string_view, 17> kNames{"config.json",       "model.json",
                                                   "summary.txt",       "summary.json",
                                                   "history.jsonl",     "metrics.jsonl",
                                                   "predictions.csv",   "report.html",
                                                   "replications.csv",  "path.csv",
                                                   "select.json",       "vocabulary.json",
                                                   "model.safetensors", "events.out.tfevents.clearway",
-                                                  "runs.jsonl",        "collapse.md"};
+                                                  "runs.jsonl",        "collapse.md",
+                                                  "teacher.md"};
 constexpr std::string_view kCheckpoints = "checkpoints";
 
 bool is_run(const fs::path& folder) {

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -31,8 +32,31 @@ std::vector<std::string> own_words() {
   return words;
 }
 
+void set_unless_given(const char* name, const char* value) {
+  ::setenv(name, value, 0);
+}
+
+/// Torch's libraries read these when they are loaded, before any main(). What the user has set stays.
+void prepare_environment() {
+  // Threads that wait sleep: spinning ones make two of them fifty times slower than one on a busy machine.
+  set_unless_given("OMP_WAIT_POLICY", "passive");
+  set_unless_given("GOMP_SPINCOUNT", "0");
+  set_unless_given("OPENBLAS_THREAD_TIMEOUT", "10");
+#if defined(__x86_64__)
+  // OpenBLAS takes a processor that is newer than itself for one of 2004, and multiplies four times slower.
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512bw")) {
+    set_unless_given("OPENBLAS_CORETYPE", "SkylakeX");
+    set_unless_given("ATEN_CPU_CAPABILITY", "avx512");
+  } else if (__builtin_cpu_supports("avx2")) {
+    set_unless_given("OPENBLAS_CORETYPE", "Haswell");
+  }
+#endif
+}
+
 /// Becomes clearway-train. It lies beside this program, or on the PATH.
 ExitCode hand_over() {
+  prepare_environment();
   std::vector<std::string> words = own_words();
   std::error_code ignored;
   const auto own = std::filesystem::read_symlink("/proc/self/exe", ignored);

@@ -23,6 +23,7 @@ struct Setting {
   bool streams = false;
   bool bias_router = false;  // its selection biases follow the load of all processes
   bool spread = false;
+  double dropout = 0;
   int stop_after = 0;
   std::string folder{};  // made by the test, where the run is kept
   bool resume = false;
@@ -36,6 +37,7 @@ Rehearsal rehearsal_of(const Setting& setting, int processes) {
   out.data.batch = 8 / processes;
   out.data.processes = processes;
   out.loop.accumulate = 2 / processes;
+  out.shape.dropout = setting.dropout;
   if (setting.bias_router) out.mixture.router.router = deep::RouterKind::bias;
   if (setting.streams) {
     out.data.sampling = Sampling::streams;
@@ -67,7 +69,8 @@ Numbers record(const Setting& setting, Communicator* communicator) {
   return out;
 }
 
-Numbers alone(const Setting& setting) {
+Numbers alone(Setting setting) {
+  setting.spread = false;
   Child child([&] {
     at::set_num_threads(1);
     return record(setting, nullptr);
@@ -124,12 +127,7 @@ TEST(Distributed, GoesOnWithAnotherNumberOfProcesses) {
       first.folder = second.folder = new_run(place, "run").path();
       first.stop_after = 3;
       second.resume = true;
-      const auto run = [](const Setting& setting, bool two) {
-        if (two) return together(setting);
-        Setting one = setting;
-        one.spread = false;
-        return alone(one);
-      };
+      const auto run = [](const Setting& setting, bool two) { return two ? together(setting) : alone(setting); };
       run(first, two_first);
       Numbers all = run({.streams = !spread}, false), rest = run(second, !two_first);
       all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(rest.size()));
@@ -140,6 +138,19 @@ TEST(Distributed, GoesOnWithAnotherNumberOfProcesses) {
           EXPECT_EQ(entry.shape.at(0), 4);
         }
     }
+}
+
+// What every process draws is in the checkpoint of process 0, or depends on the step alone.
+TEST(Distributed, ResumesToTheSameBits) {
+  const TemporaryFolder place;
+  Setting first{.dropout = 0.2, .stop_after = 3, .folder = new_run(place, "run").path()}, second = first;
+  second.stop_after = 0;
+  second.resume = true;
+  together(first);
+  Numbers all = together({.dropout = 0.2});
+  const Numbers rest = together(second);
+  all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(rest.size()));
+  EXPECT_EQ(all, rest);
 }
 
 // In double the layer must agree with the whole one to rounding: outputs, gradients of tokens and of experts. Process 1

@@ -168,9 +168,15 @@ class Training {
         fingerprint(json_text(options) + fmt::format(" {} {}", train_text_.tokens.size(), train_texts_.texts.size()));
     torch::Tensor common = at::full({1}, own, at::kLong);
     communicator_->broadcast(common, 0);
-    if (common.item<std::int64_t>() != own)
+    const bool differs = common.item<std::int64_t>() != own;
+    torch::Tensor odd = at::full({1}, differs ? 1 : 0, at::kLong);
+    communicator_->all_reduce(odd);  // so that none is left waiting
+    const auto others = odd.item<std::int64_t>();
+    if (differs)
       user_error("process {} of {} was started with other options or other data than process 0", place_.rank,
                  place_.size);
+    if (others > 0)
+      user_error("{} of the other processes were started with other options or other data than process 0", others);
     if (auto* language = dynamic_cast<train::LanguageTask*>(task_.get()))
       language->set_load_reduction([all = communicator_.get()](torch::Tensor& numbers) { all->all_reduce(numbers); });
     if (request_.place.expert_parallel)

@@ -14,6 +14,7 @@ class TrainCommand final : public Command {
     return "clearway train --data corpus.txt --router smoe --experts 16 --top-k 2 --size tiny --steps 3000 --out run/\n"
            "clearway train --data corpus.txt --router compete --experts 16 --steps 3000 --out compete/\n"
            "clearway train --out run/ --resume\n"
+           "clearway train --data corpus.txt --batch 8 --processes 2 --expert-parallel --out run/\n"
            "clearway train --task classify --data train.txt --valid-data dev.txt --from run/ --out sentiment/\n";
   }
   std::string_view description() const override {
@@ -31,7 +32,9 @@ class TrainCommand final : public Command {
            "\n"
            "--processes 2 starts two processes that share every batch; for several machines, start one process on "
            "each\n"
-           "with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set (see docs/train.md).\n";
+           "with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set (see docs/distributed.md). With --expert-parallel "
+           "each\n"
+           "process holds its share of the experts only.\n";
   }
 
   void options(OptionList& list) override {

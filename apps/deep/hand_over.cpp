@@ -8,29 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "../own_words.hpp"
 #include "clearway/base/errors.hpp"
 #include "programs.hpp"
 
 namespace clearway::cli {
 namespace {
-
-/// The words that this process was started with.
-std::vector<std::string> own_words() {
-  std::vector<std::string> words;
-  std::FILE* file = std::fopen("/proc/self/cmdline", "rb");
-  if (file == nullptr) world_error("cannot read /proc/self/cmdline: {}", std::strerror(errno));
-  std::string word;
-  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) {
-    if (c != 0) {
-      word.push_back(static_cast<char>(c));
-      continue;
-    }
-    words.push_back(word);
-    word.clear();
-  }
-  std::fclose(file);
-  return words;
-}
 
 void set_unless_given(const char* name, const char* value) {
   ::setenv(name, value, 0);

@@ -95,6 +95,8 @@ struct RunPlace {
   bool tensorboard = false;
   std::string device = "cpu";
   std::int64_t processes = 1;
+  bool expert_parallel = false;
+  double process_timeout = 600;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -109,6 +111,13 @@ struct RunPlace {
           OptionInfo{.help = "processes on this machine that train together, each on its share of the batch",
                      .minimum = 1,
                      .maximum = 256});
+    field("expert-parallel", self.expert_parallel,
+          OptionInfo{.help = "every process holds its share of the experts, and tokens travel to them",
+                     .source = "Lepikhin et al. 2021"});
+    field("process-timeout", self.process_timeout,
+          OptionInfo{.help = "seconds after which a process that does not answer counts as lost",
+                     .minimum = 0,
+                     .above_minimum = true});
   }
 };
 

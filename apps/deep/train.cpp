@@ -3,16 +3,20 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 
 #include "../interruptible.hpp"
 #include "build_information.hpp"
+#include "clearway/base/parallel.hpp"
 #include "clearway/base/progress.hpp"
 #include "clearway/base/text.hpp"
 #include "clearway/train/classification_task.hpp"
+#include "clearway/train/communicator.hpp"
 #include "clearway/train/language_task.hpp"
 #include "clearway/train/loop.hpp"
+#include "companions.hpp"
 #include "measures.hpp"
 #include "programs.hpp"
 #include "trained_run.hpp"
@@ -39,12 +43,14 @@ void for_all_options(TrainRequest& request, Do&& apply) {
   apply(request.rate);
 }
 
-/// Options of the run that is resumed, but for those given now.
-void take_over_options(TrainRequest& request, const RunFolder& folder, const OptionList& options) {
+/// Options of the run that is resumed, but for those given now. However many processes there were and are, the batch of a
+/// step stays what it was.
+void take_over_options(TrainRequest& request, const RunFolder& folder, const OptionList& options,
+                       std::int64_t processes) {
   const Json before = folder.read_json("config.json");
   if (before.value("command", std::string()) != "train") user_error("{}: is no run of clearway train", folder.path());
-  static constexpr std::array<std::string_view, 5> kMayChange{"steps", "evaluate-every", "log-every", "patience",
-                                                              "evaluation-batches"};
+  static constexpr std::array<std::string_view, 6> kMayChange{"steps",    "evaluate-every",     "log-every",
+                                                              "patience", "evaluation-batches", "accumulate"};
   for_all_options(request, [&](auto& part) {
     Json config = before;
     using Part = std::remove_reference_t<decltype(part)>;
@@ -57,6 +63,18 @@ void take_over_options(TrainRequest& request, const RunFolder& folder, const Opt
     });
     options_from_config(config, part, folder.path() + "/config.json");
   });
+  const std::int64_t rows = request.loop.batch * before.value("processes", std::int64_t{1});
+  if (rows % processes != 0)
+    user_error("{}: the batch of a step has {} rows, which {} processes cannot share equally", folder.path(), rows,
+               processes);
+  request.loop.batch = rows / processes;
+}
+
+/// A number that texts which differ do not share, but for bad luck (FNV-1a).
+std::int64_t fingerprint(const std::string& text) {
+  std::uint64_t out = 14695981039346656037U;
+  for (const char c : text) out = (out ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return static_cast<std::int64_t>(out);
 }
 
 class Training {
@@ -65,35 +83,106 @@ class Training {
 
   ExitCode run() {
     RunPlace& place = request_.place;
-    const bool main_process = true;
+    find_place();
     if (place.resume) {
       if (place.out.empty()) user_error("--resume needs --out, the folder of the run");
       folder_.emplace(RunFolder::open(place.out));
-      take_over_options(request_, *folder_, context_.options);
+      take_over_options(request_, *folder_, context_.options, place_.size);
       context_.common.seed = folder_->read_json("config.json").value("seed", context_.common.seed);
     }
     if (request_.corpus.train.empty() && request_.texts.train.empty())
       user_error("--data is missing: the text to train on");
-    prepare_torch(context_.common.threads);
+    prepare_torch(own_threads());
     torch::manual_seed(static_cast<std::uint64_t>(context_.common.seed));
     device_ = device_of(place.device);
     if (!place.resume) apply_size(request_.model, context_.options);
     request_.model.task == TaskKind::language ? prepare_language() : prepare_classification();
-    if (!place.out.empty() && !place.resume && main_process) {
+    if (!place.out.empty() && !place.resume && leads()) {
       folder_.emplace(RunFolder::create(place.out, place.force));
       write_config();
     }
     train::LoopCallbacks callbacks;
     callbacks.stop = stop_after_interrupt(context_.console);
     callbacks.progress = quiet_progress(context_.console);
-    const train::LoopResult result = train::run_training(
-        *task_, request_.loop, request_.rate, folder_ ? &*folder_ : nullptr, place.resume, callbacks, nullptr,
-        folder_ && place.tensorboard ? folder_->file("events.out.tfevents.clearway") : "");
+    train::LoopResult result;
+    try {
+      join(callbacks.stop);
+      result = train::run_training(*task_, request_.loop, request_.rate, folder_ ? &*folder_ : nullptr, place.resume,
+                                   callbacks, communicator_.get(),
+                                   folder_ && place.tensorboard ? folder_->file("events.out.tfevents.clearway") : "");
+      for (const auto& mixture : model_->mixtures()) mixture->gather();
+    } catch (const train::LostProcess&) {
+      companions_.check_after_loss();
+      throw;
+    }
     callbacks.progress = nullptr;
-    return report(result);
+    if (!leads()) return ExitCode::success;
+    const ExitCode code = report(result);
+    companions_.finish();
+    return code;
   }
 
  private:
+  bool leads() const { return place_.rank == 0; }
+
+  /// Which of several processes this is: the environment's affair, or --processes makes it the first of some.
+  void find_place() {
+    const RunPlace& asked = request_.place;
+    if (const auto found = train::place_from_environment()) {
+      if (asked.processes > 1 && asked.processes != found->size)
+        user_error("--processes {} does not fit WORLD_SIZE {}; leave it out where something else starts the processes",
+                   asked.processes, found->size);
+      place_ = *found;
+    } else {
+      place_.size = static_cast<int>(asked.processes);
+      starts_others_ = place_.size > 1;
+    }
+    place_.timeout = asked.process_timeout;
+  }
+
+  /// --threads, or this process's share of the cores.
+  int own_threads() const {
+    const char* set = std::getenv("OMP_NUM_THREADS");
+    if (context_.common.threads > 0 || (set != nullptr && *set != '\0')) return context_.common.threads;
+    const char* local = std::getenv("LOCAL_WORLD_SIZE");
+    const int sharing = starts_others_ ? place_.size : local != nullptr ? std::max(1, std::atoi(local)) : 1;
+    return std::max(1, resolve_threads(0) / sharing);
+  }
+
+  /// Meets the other processes, if there are any, and shares out batches and experts.
+  void join(const std::function<bool()>& stop) {
+    if (place_.size == 1) return;
+    train::JoinCallbacks callbacks;
+    callbacks.listening = [&](int port) {
+      if (starts_others_) companions_.start(place_.size, port);
+    };
+    callbacks.waiting = [&] {
+      companions_.check();
+      if (stop()) throw Interrupted();
+    };
+    communicator_ = train::join_processes(place_, callbacks);
+    Json options = context_.options.json();
+    for (const char* key : {"data", "valid_data", "test_data", "out", "from", "threads", "device", "quiet", "json"})
+      options.erase(key);
+    const std::int64_t own =
+        fingerprint(json_text(options) + fmt::format(" {} {}", train_text_.tokens.size(), train_texts_.texts.size()));
+    torch::Tensor common = at::full({1}, own, at::kLong);
+    communicator_->broadcast(common, 0);
+    const bool differs = common.item<std::int64_t>() != own;
+    torch::Tensor odd = at::full({1}, differs ? 1 : 0, at::kLong);
+    communicator_->all_reduce(odd);  // so that none is left waiting
+    const auto others = odd.item<std::int64_t>();
+    if (differs)
+      user_error("process {} of {} was started with other options or other data than process 0", place_.rank,
+                 place_.size);
+    if (others > 0)
+      user_error("{} of the other processes were started with other options or other data than process 0", others);
+    if (auto* language = dynamic_cast<train::LanguageTask*>(task_.get()))
+      language->set_load_reduction([all = communicator_.get()](torch::Tensor& numbers) { all->all_reduce(numbers); });
+    if (request_.place.expert_parallel)
+      for (const auto& mixture : model_->mixtures()) mixture->spread(*communicator_);
+  }
+
   void prepare_language() {
     const train::TokenizerKind kind = request_.tokenizer.kind;
     const train::CorpusText text = train::read_corpus(request_.corpus, kind);
@@ -108,6 +197,7 @@ class Training {
     options.sampling = request_.sampling;
     options.seed = static_cast<std::uint64_t>(context_.common.seed);
     options.evaluation_batches = request_.evaluation_batches;
+    options.processes = place_.size;
     task_ = std::make_unique<train::LanguageTask>(model_, train_text_, valid_text_, options, measured_in_bits(kind),
                                                   device_);
   }
@@ -131,9 +221,9 @@ class Training {
     test_texts_ = train::encode_texts(data.test, *tokenizer_, longest, request_.texts.keep);
     classifier_ = std::make_shared<train::TextClassifier>(model_, static_cast<std::int64_t>(labels_.size()));
     classifier_->to(device_);
-    task_ = std::make_unique<train::ClassificationTask>(classifier_, train_texts_, valid_texts_,
-                                                        static_cast<std::int64_t>(labels_.size()), request_.loop.batch,
-                                                        static_cast<std::uint64_t>(context_.common.seed), device_);
+    task_ = std::make_unique<train::ClassificationTask>(
+        classifier_, train_texts_, valid_texts_, static_cast<std::int64_t>(labels_.size()),
+        request_.loop.batch * place_.size, static_cast<std::uint64_t>(context_.common.seed), device_);
   }
 
   /// A new model, or with --from one with the weights and the shape of another run.
@@ -163,25 +253,33 @@ class Training {
     Json config = {{"clearway", std::string(kVersion)}, {"command", "train"}};
     config.update(context_.options.json());
     for (const char* key : {"json", "quiet", "color", "config", "out", "force", "resume", "threads"}) config.erase(key);
+    config["processes"] = place_.size;
     folder_->write_json("vocabulary.json", tokenizer_->to_json());
     if (!labels_.empty()) config["labels"] = labels_;
     folder_->write_json("config.json", config);
   }
 
   ExitCode report(const train::LoopResult& result) {
-    Json summary = {{"task", std::string(enum_name(request_.model.task))},
-                    {"router", std::string(enum_name(request_.model.router.router))},
-                    {"parameters", model_->parameter_count()},
-                    {"vocabulary", tokenizer_->size()},
-                    {"steps", result.steps},
-                    {"stopped", std::string(train::to_text(result.reason))},
-                    {"loss", json_number_or_null(result.last_loss)},
-                    {"best_step", result.best_step},
-                    {"best", result.best_metric ? json_number_or_null(*result.best_metric) : Json()},
-                    {"metric", task_->metric()},
-                    {"seconds", result.seconds},
-                    {"tokens_per_second",
-                     result.training_seconds > 0 ? static_cast<double>(result.scored) / result.training_seconds : 0.0}};
+    Json summary = {
+        {"task", std::string(enum_name(request_.model.task))},
+        {"router", std::string(enum_name(request_.model.router.router))},
+        {"parameters", model_->parameter_count()},
+        {"vocabulary", tokenizer_->size()},
+        {"steps", result.steps},
+        {"stopped", std::string(train::to_text(result.reason))},
+        {"loss", json_number_or_null(result.last_loss)},
+        {"best_step", result.best_step},
+        {"best", result.best_metric ? json_number_or_null(*result.best_metric) : Json()},
+        {"metric", task_->metric()},
+        {"seconds", result.seconds},
+        {"tokens_per_second", result.training_seconds > 0
+                                  ? static_cast<double>(result.scored * place_.size) / result.training_seconds
+                                  : 0.0}};
+    if (place_.size > 1) {
+      summary["processes"] = place_.size;
+      summary["communication_share"] =
+          result.training_seconds > 0 ? result.communication_seconds / result.training_seconds : 0.0;
+    }
     if (result.reason != train::StopReason::interrupted && result.reason != train::StopReason::diverged)
       measure(summary);
     summary["peak_memory_mib"] = peak_memory();
@@ -235,6 +333,9 @@ class Training {
                                   enum_name(request_.model.router.router), result.steps,
                                   duration_in_words(result.seconds), summary["tokens_per_second"].get<double>(),
                                   classifier_ ? "texts" : "tokens", summary["peak_memory_mib"].get<double>());
+    if (summary.contains("processes"))
+      out += fmt::format("{} processes: {:.0f} % of the training time went into communication and waiting\n",
+                         summary["processes"].get<int>(), 100 * summary["communication_share"].get<double>());
     out += fmt::format("stopped: {}\n", train::to_text(result.reason));
     if (result.best_metric)
       out += fmt::format("best {}: {:.4f} at step {}\n", task_->metric(), *result.best_metric, result.best_step);
@@ -261,6 +362,10 @@ class Training {
   std::shared_ptr<deep::LanguageModel> model_;
   std::shared_ptr<train::TextClassifier> classifier_;
   std::unique_ptr<train::TrainingTask> task_;
+  train::ProcessPlace place_;
+  bool starts_others_ = false;
+  Companions companions_;
+  std::unique_ptr<train::Communicator> communicator_;  // goes before companions_, so that they see that it is over
 };
 
 }  // namespace

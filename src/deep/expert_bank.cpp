@@ -97,6 +97,14 @@ torch::Tensor ExpertBank::respond(const torch::Tensor& x, const Assignments& ass
   return at::cat(responses).index_select(0, back);
 }
 
+void ExpertBank::replace(const std::function<torch::Tensor(const torch::Tensor&)>& replacement) {
+  for (torch::Tensor& parameter : parameters()) {
+    parameter.mutable_grad().reset();
+    parameter.set_data(replacement(parameter.detach()));
+  }
+  options_.experts = w1.size(0);
+}
+
 torch::Tensor ExpertBank::mix(const torch::Tensor& x, const Assignments& assignments) {
   const ExpertParameters parameters{w1, b1, w2, b2, w_gate, b_gate};
   if (takes_grouped_kernels(x, assignments, parameters, true)) {

@@ -50,6 +50,26 @@ auto with_own_generator(F&& f) {
   return made;
 }
 
+/// Responses by assignment, of experts of which every process holds an equal share.
+torch::Tensor respond_elsewhere(RowExchange& exchange, const torch::Tensor& x, const Assignments& assignments,
+                                ExpertBank& own, std::int64_t experts) {
+  const std::int64_t share = experts / exchange.size();
+  const torch::Tensor order = std::get<1>(assignments.experts.sort(true, 0, false));
+  const torch::Tensor counts =
+      assignment_counts(assignments, experts).to(at::kCPU).reshape({exchange.size(), share}).sum(1);
+  const std::vector<std::int64_t> sent(counts.data_ptr<std::int64_t>(),
+                                       counts.data_ptr<std::int64_t>() + counts.numel());
+  std::vector<std::int64_t> received, back = sent;
+  const torch::Tensor ids = exchange.exchange_rows(assignments.experts.index_select(0, order), sent, received);
+  const torch::Tensor rows =
+      exchange_with_gradient(exchange, x.index_select(0, assignments.tokens.index_select(0, order)), sent, received);
+  const torch::Tensor answers =
+      own.respond(rows, {at::arange(ids.numel(), ids.options()), ids - exchange.rank() * share, {}});
+  const torch::Tensor returned = exchange_with_gradient(exchange, answers, received, back);
+  const torch::Tensor place = at::empty_like(order).scatter_(0, order, at::arange(order.numel(), order.options()));
+  return returned.index_select(0, place);
+}
+
 /// Replaces a routing by that of the largest responses.
 void let_responses_decide(const torch::Tensor& x, std::int64_t top_k, ExpertBank& experts, Routing& routing) {
   routing.responses = experts.respond_all(x);
@@ -93,6 +113,8 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   if (request.training && options_.jitter > 0)
     seen.seen = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);
   Routing routing = router_->route(seen, *experts_);
+  if (by_response_ && exchange_ != nullptr)
+    user_error("experts in several processes: responses cannot decide, because no process has all of them");
   if (by_response_ && !request.training)
     let_responses_decide(x, experts_per_token(options_.router, options_.experts.experts), *experts_, routing);
   out.auxiliary_loss = routing.auxiliary_loss;
@@ -128,9 +150,12 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
     if (kept.defined()) assignments = picked(assignments, kept);
     if (request.training && options_.expert_dropout > 0)
       assignments.weights = assignments.weights / (1 - options_.expert_dropout);
-    out.output = routing.responses.defined()
-                     ? combine(answers_of(routing.responses, assignments, kept), assignments, x.size(0))
-                     : experts_->mix(x, assignments);
+    if (exchange_ != nullptr)
+      out.output = combine(respond_elsewhere(*exchange_, x, assignments, *experts_, count), assignments, x.size(0));
+    else
+      out.output = routing.responses.defined()
+                       ? combine(answers_of(routing.responses, assignments, kept), assignments, x.size(0))
+                       : experts_->mix(x, assignments);
   }
   if (shared_) out.output = out.output + shared_->respond_all(x).sum(1);
 
@@ -143,6 +168,36 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   out.routing.affinities = detached(routing.affinities);
   out.routing.competed = routing.competed;
   return out;
+}
+
+void SparseMixture::spread(RowExchange& exchange) {
+  const auto count = options_.experts.experts;
+  switch (options_.router.router) {
+    case RouterKind::dense:
+    case RouterKind::soft:
+    case RouterKind::compete:
+    case RouterKind::compete_v1:
+    case RouterKind::compete_v2:
+      user_error(
+          "router '{}' asks all experts about every token, so spreading experts over processes saves nothing; let "
+          "every "
+          "process hold all of them",
+          enum_name(options_.router.router));
+    default:
+      break;
+  }
+  if (count % exchange.size() != 0)
+    user_error("{} experts cannot be spread equally over {} processes", count, exchange.size());
+  if (exchange_ != nullptr) throw std::logic_error("the experts are spread already");
+  const auto share = count / exchange.size();
+  experts_->replace([&](const torch::Tensor& all) { return all.narrow(0, exchange.rank() * share, share).clone(); });
+  exchange_ = &exchange;
+}
+
+void SparseMixture::gather() {
+  if (exchange_ == nullptr) return;
+  experts_->replace([&](const torch::Tensor& own) { return rows_of_all(*exchange_, own); });
+  exchange_ = nullptr;
 }
 
 void SparseMixture::reset_evaluations() {

@@ -150,13 +150,16 @@ double gradient_norm(const std::vector<NamedTensor>& parameters) {
   return std::sqrt(sum);
 }
 
+void scale_gradients(const std::vector<NamedTensor>& parameters, double factor) {
+  const at::NoGradGuard no_grad;
+  for (const NamedTensor& parameter : parameters)
+    if (parameter.tensor.grad().defined()) parameter.tensor.grad().mul_(factor);
+}
+
 double clip_gradient_norm(const std::vector<NamedTensor>& parameters, double maximum) {
   if (!(maximum > 0)) user_error("the largest gradient norm must be above 0, not {}", maximum);
   const double norm = gradient_norm(parameters);
-  if (!(norm > maximum) || !std::isfinite(norm)) return norm;
-  const at::NoGradGuard no_grad;
-  for (const NamedTensor& parameter : parameters)
-    if (parameter.tensor.grad().defined()) parameter.tensor.grad().mul_(maximum / norm);
+  if (norm > maximum && std::isfinite(norm)) scale_gradients(parameters, maximum / norm);
   return norm;
 }
 

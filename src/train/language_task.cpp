@@ -63,7 +63,8 @@ PartLoss LanguageTask::part_loss(const BatchPart& part) {
 
   deep::StreamMemory* memory = nullptr;
   if (options_.sampling == Sampling::streams && model_->options().memory > 0) {
-    memories_.resize(static_cast<std::size_t>(part.parts));
+    cut_memories(static_cast<std::size_t>(part.parts));
+    own_parts_.insert(static_cast<std::size_t>(part.part));
     memory = &memories_[static_cast<std::size_t>(part.part)];
     if (part.step % steps_per_epoch(train_.tokens.size(), rows, length) == 0) memory->clear();
   }
@@ -89,12 +90,38 @@ PartLoss LanguageTask::part_loss(const BatchPart& part) {
   return out;
 }
 
+/// Brings memories, after a resume perhaps of another number of parts, to that of now.
+void LanguageTask::cut_memories(std::size_t parts) {
+  if (memories_.size() == parts) return;
+  std::vector<deep::StreamMemory> cut(parts);
+  const std::size_t blocks = memories_.empty() ? 0 : memories_.front().size();
+  for (std::size_t block = 0; block < blocks; ++block) {
+    std::vector<torch::Tensor> rows;
+    for (const deep::StreamMemory& memory : memories_) rows.push_back(memory.at(block));
+    const auto pieces = at::cat(rows).tensor_split(static_cast<std::int64_t>(parts));
+    for (std::size_t part = 0; part < parts; ++part) cut[part].push_back(pieces[part].contiguous());
+  }
+  memories_ = std::move(cut);
+}
+
 void LanguageTask::after_step(std::int64_t step) {
+  if (reduce_ && !step_load_.empty()) {
+    std::vector<torch::Tensor> counts;
+    std::vector<std::int64_t> sizes;
+    for (std::size_t i = 0; i < step_load_.size(); ++i) {
+      sizes.push_back(model_->mixtures()[i]->options().experts.experts);
+      counts.push_back(step_load_[i].defined() ? step_load_[i] : at::zeros({sizes.back()}, at::kLong));
+    }
+    torch::Tensor all = at::cat(counts);
+    reduce_(all);
+    const auto parts = all.split_with_sizes(sizes);
+    for (std::size_t i = 0; i < step_load_.size(); ++i)
+      step_load_[i] = parts[i].sum().item<std::int64_t>() > 0 ? parts[i] : torch::Tensor();
+  }
   load_since_report_.resize(step_load_.size());
   for (std::size_t i = 0; i < step_load_.size(); ++i) {
     torch::Tensor& counts = step_load_[i];
     if (!counts.defined()) continue;
-    if (reduce_) reduce_(counts);
     load_since_report_[i] = load_since_report_[i].defined() ? load_since_report_[i] + counts : counts.clone();
     model_->mixtures()[i]->router().after_step(
         counts.to(device_, at::kFloat) / counts.sum().clamp_min(1).item<double>(), step);
@@ -127,9 +154,18 @@ Scalars LanguageTask::diagnose() {
 
 NamedTensors LanguageTask::extra_state() {
   NamedTensors out;
+  if (own_parts_.empty()) return out;
+  const deep::StreamMemory& own = memories_[*own_parts_.begin()];  // those of the others have the same shapes
   for (std::size_t part = 0; part < memories_.size(); ++part)
-    for (std::size_t block = 0; block < memories_[part].size(); ++block)
-      out[fmt::format("memory.{}.{}", part, block)] = memories_[part][block];
+    for (std::size_t block = 0; block < own.size(); ++block) {
+      const bool here = own_parts_.contains(part);
+      torch::Tensor memory = here ? memories_[part][block] : at::zeros_like(own[block]);
+      if (reduce_) {
+        memory = memory.to(at::kCPU, at::kFloat, false, true);
+        reduce_(memory);
+      }
+      out[fmt::format("memory.{}.{}", part, block)] = memory;
+    }
   return out;
 }
 

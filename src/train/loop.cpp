@@ -1,12 +1,16 @@
 #include "clearway/train/loop.hpp"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "clearway/base/errors.hpp"
+#include "clearway/base/random.hpp"
+#include "clearway/deep/sparse_mixture.hpp"
 #include "clearway/train/adamw.hpp"
 #include "clearway/train/checkpoint.hpp"
 #include "clearway/train/metrics_log.hpp"
@@ -26,6 +30,18 @@ bool decays(const std::string& name, const torch::Tensor& parameter) {
   return parameter.dim() >= 2 && !ends_with("bias") && !ends_with("b1") && !ends_with("b2") && !ends_with("b_gate");
 }
 
+/// Names of the parameters of which this process has its own rows alone.
+std::set<std::string> spread_names(const torch::nn::Module& model) {
+  std::set<std::string> out;
+  for (const auto& entry : model.named_modules("", false)) {
+    const auto* mixture = dynamic_cast<const deep::SparseMixture*>(entry.value().get());
+    if (mixture == nullptr || !mixture->is_spread()) continue;
+    for (const auto& parameter : mixture->experts().named_parameters())
+      out.insert(entry.key() + ".experts." + parameter.key());
+  }
+  return out;
+}
+
 void append(Scalars& values, const Scalars& more) {
   values.insert(values.end(), more.begin(), more.end());
 }
@@ -36,8 +52,12 @@ class Run {
   Run(TrainingTask& task, const LoopOptions& options, const LearningRateOptions& rate, const RunFolder* folder,
       const LoopCallbacks& callbacks, Communicator* communicator)
       : task_(task), options_(options), rate_(rate), callbacks_(callbacks), communicator_(communicator) {
-    for (const auto& entry : task.model().named_parameters())
-      if (entry.value().requires_grad()) parameters_.push_back({entry.key(), entry.value()});
+    spread_ = spread_names(task.model());
+    for (const auto& entry : task.model().named_parameters()) {
+      if (!entry.value().requires_grad()) continue;
+      parameters_.push_back({entry.key(), entry.value()});
+      (spread_.contains(entry.key()) ? own_ : common_).push_back(parameters_.back());
+    }
     optimizer_.emplace(parameters_, AdamWOptions{.beta1 = options.beta1,
                                                  .beta2 = options.beta2,
                                                  .epsilon = options.epsilon,
@@ -45,6 +65,8 @@ class Run {
     for (const NamedTensor& parameter : parameters_)
       if (!decays(parameter.name, parameter.tensor)) optimizer_->set_weight_decay(parameter.name, 0);
     if (folder != nullptr && leads()) checkpoints_.emplace(*folder);
+    saves_ = agree(checkpoints_.has_value());
+    seed_ = at::detail::getDefaultCPUGenerator().current_seed();
   }
 
   /// Takes up the last checkpoint. Every process reads the same one.
@@ -52,6 +74,10 @@ class Run {
     const CheckpointFolder checkpoints(folder);
     if (!checkpoints.has("last")) user_error("{}: there is no checkpoint to resume from", folder.path());
     Checkpoint checkpoint = checkpoints.load("last");
+    for (const std::string& name : spread_) {
+      keep_own_rows(checkpoint.model, name);
+      for (const char* moment : {".exp_avg", ".exp_avg_sq"}) keep_own_rows(checkpoint.optimizer, name + moment);
+    }
     load_into(task_.model(), checkpoint.model, checkpoints.file("last", "model.safetensors"));
     NamedTensors extra;
     for (auto entry = checkpoint.optimizer.begin(); entry != checkpoint.optimizer.end();) {
@@ -75,6 +101,14 @@ class Run {
   std::int64_t step() const { return state_.step; }
   bool leads() const { return communicator_ == nullptr || communicator_->rank() == 0; }
 
+  /// Weights as process 0 has them; spread experts are each process's own.
+  void begin_equal() {
+    for (const auto& [name, tensor] : module_tensors(task_.model())) {
+      torch::Tensor value = tensor.detach();
+      if (!spread_.contains(name)) communicator_->broadcast(value, 0);
+    }
+  }
+
   LoopResult go(MetricsLog* metrics) {
     LoopResult out;
     const double start = now();
@@ -82,7 +116,7 @@ class Run {
     std::int64_t logged_scored = 0;
     out.reason = StopReason::finished;
     while (state_.step < options_.steps) {
-      const double step_start = now();
+      const double step_start = now(), talked = communication();
       const StepAccount account = one_step();
       if (!account.finite) {
         out.reason = StopReason::diverged;
@@ -94,6 +128,7 @@ class Run {
       out.scored += account.scored;
       out.last_loss = account.loss;
       out.training_seconds += now() - step_start;
+      out.communication_seconds += communication() - talked;
       const bool last = state_.step == options_.steps;
       const bool stopping = agree(callbacks_.stop && callbacks_.stop());
       Scalars values;
@@ -144,9 +179,30 @@ class Run {
   };
 
   double processes() const { return communicator_ == nullptr ? 1 : communicator_->size(); }
+  double communication() const { return communicator_ == nullptr ? 0 : communicator_->seconds(); }
+
+  /// Cuts this process's experts out of a tensor with those of all; one that does not fit is for load_into() to refuse.
+  void keep_own_rows(NamedTensors& tensors, const std::string& name) const {
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.dim() < 1 || found->second.size(0) % communicator_->size() != 0) return;
+    const std::int64_t share = found->second.size(0) / communicator_->size();
+    found->second = found->second.narrow(0, communicator_->rank() * share, share).clone();
+  }
+
+  /// The rows of all processes, where a parameter is spread.
+  torch::Tensor whole(const std::string& parameter, const torch::Tensor& tensor) const {
+    if (!spread_.contains(parameter) || tensor.dim() < 1) return tensor;
+    const torch::Tensor all = deep::rows_of_all(*communicator_, tensor.detach());
+    return leads() ? all : torch::Tensor();
+  }
 
   StepAccount one_step() {
     StepAccount out;
+    // Process 0 draws on as if it were alone; the others' numbers depend on the step only, so that a resumed run has them.
+    if (!leads()) {
+      RandomStream random(seed_, static_cast<std::uint64_t>(communicator_->rank()));
+      torch::manual_seed(random.index(std::uint64_t{1} << 62) + static_cast<std::uint64_t>(state_.step));
+    }
     task_.model().train();
     optimizer_->zero_grad();
     const std::int64_t others = communicator_ == nullptr ? 1 : communicator_->size();
@@ -159,8 +215,11 @@ class Run {
       out.auxiliary += loss.auxiliary / static_cast<double>(parts);
       out.scored += loss.scored;
     }
-    if (communicator_ != nullptr) add_over_processes(out);
-    out.gradient_norm = options_.clip > 0 ? clip_gradient_norm(parameters_, options_.clip) : gradient_norm(parameters_);
+    const double elsewhere = communicator_ != nullptr ? add_over_processes(out) : 0;
+    out.gradient_norm = gradient_norm(common_);
+    if (!own_.empty()) out.gradient_norm = std::sqrt(std::pow(out.gradient_norm, 2) + elsewhere);
+    if (options_.clip > 0 && out.gradient_norm > options_.clip && std::isfinite(out.gradient_norm))
+      scale_gradients(parameters_, options_.clip / out.gradient_norm);
     out.rate = learning_rate(rate_, state_.step, options_.steps);
     out.finite = std::isfinite(out.loss) && std::isfinite(out.gradient_norm);
     if (!out.finite) return out;
@@ -169,25 +228,37 @@ class Run {
     return out;
   }
 
-  /// Sums gradients, and the losses for the record, in one flat tensor.
-  void add_over_processes(StepAccount& account) {
+  /// Sums common gradients, and what is recorded, over processes; returns the squared norm of all spread gradients.
+  double add_over_processes(StepAccount& account) {
+    std::vector<double> numbers{account.loss, account.auxiliary, std::pow(gradient_norm(own_), 2)};
     std::vector<torch::Tensor> pieces;
-    for (const NamedTensor& parameter : parameters_) {
-      torch::Tensor& gradient = parameter.tensor.mutable_grad();
-      if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
-      pieces.push_back(gradient.reshape({-1}).to(at::kCPU, at::kFloat));
+    for (const NamedTensor& parameter : common_) {
+      const torch::Tensor gradient = parameter.tensor.grad();
+      numbers.push_back(gradient.defined() ? 1 : 0);
+      pieces.push_back((gradient.defined() ? gradient : at::zeros_like(parameter.tensor.detach()))
+                           .reshape({-1})
+                           .to(at::kCPU, at::kFloat));
     }
-    pieces.push_back(at::tensor({account.loss, account.auxiliary}, at::kFloat));
-    torch::Tensor flat = at::cat(pieces);
-    communicator_->all_reduce(flat);
-    std::int64_t at = 0;
-    for (const NamedTensor& parameter : parameters_) {
-      torch::Tensor& gradient = parameter.tensor.mutable_grad();
-      gradient.copy_(flat.narrow(0, at, gradient.numel()).reshape(gradient.sizes()));
-      at += gradient.numel();
+    torch::Tensor sums = at::tensor(numbers, at::kDouble);
+    communicator_->all_reduce(sums);
+    torch::Tensor flat = pieces.empty() ? torch::Tensor() : at::cat(pieces);
+    pieces.clear();
+    if (flat.defined()) communicator_->all_reduce(flat);
+    const double* sum = sums.data_ptr<double>();
+    account.loss = sum[0];
+    account.auxiliary = sum[1];
+    std::int64_t begin = 0;
+    for (std::size_t i = 0; i < common_.size(); ++i) {
+      const torch::Tensor& parameter = common_[i].tensor;
+      // Without gradient everywhere it stays without: the optimiser leaves it alone.
+      if (sum[3 + i] > 0) {
+        torch::Tensor& gradient = parameter.mutable_grad();
+        if (!gradient.defined()) gradient = at::empty_like(parameter.detach());
+        gradient.copy_(flat.narrow(0, begin, gradient.numel()).reshape(gradient.sizes()));
+      }
+      begin += parameter.numel();
     }
-    account.loss = flat[at].item<double>();
-    account.auxiliary = flat[at + 1].item<double>();
+    return sum[2];
   }
 
   /// True everywhere when true anywhere.
@@ -201,7 +272,13 @@ class Run {
   Scalars evaluate(LoopResult& out) {
     task_.model().eval();
     const torch::NoGradGuard off;
-    const Scalars values = task_.evaluate();
+    Scalars values = task_.evaluate();
+    if (communicator_ != nullptr)  // other processors may round differently, and all must decide alike
+      for (auto& entry : values) {
+        torch::Tensor value = at::full({1}, entry.second, at::kDouble);
+        communicator_->broadcast(value, 0);
+        entry.second = value.item<double>();
+      }
     task_.model().train();
     best_now_ = false;
     const std::string metric = task_.metric();
@@ -222,13 +299,16 @@ class Run {
     return values;
   }
 
+  /// Called by all processes: process 0 saves, and the others hand over what it does not have.
   void save(bool best) {
-    if (!checkpoints_) return;
+    if (!saves_) return;
     Checkpoint checkpoint;
-    checkpoint.model = module_tensors(task_.model());
-    for (const NamedTensor& moment : optimizer_->state()) checkpoint.optimizer[moment.name] = moment.tensor;
+    for (const auto& [name, tensor] : module_tensors(task_.model())) checkpoint.model[name] = whole(name, tensor);
+    for (const NamedTensor& moment : optimizer_->state())
+      checkpoint.optimizer[moment.name] = whole(moment.name.substr(0, moment.name.rfind('.')), moment.tensor);
     for (const auto& [name, tensor] : task_.extra_state())
       checkpoint.optimizer[std::string(kTaskPrefix) + name] = tensor;
+    if (!checkpoints_) return;
     state_.generators["torch"] = torch_generator_state();
     state_.more["evaluations_without_better"] = worse_evaluations_;
     checkpoint.state = state_;
@@ -248,11 +328,15 @@ class Run {
   const LoopCallbacks& callbacks_;
   Communicator* communicator_;
   std::vector<NamedTensor> parameters_;
+  std::set<std::string> spread_;           // names of parameters whose rows are shared out
+  std::vector<NamedTensor> common_, own_;  // parameters_ without and with these names
   std::optional<AdamW> optimizer_;
   std::optional<CheckpointFolder> checkpoints_;
   TrainingState state_;
   std::int64_t worse_evaluations_ = 0;
   bool best_now_ = false;
+  bool saves_ = false;      // process 0 keeps checkpoints
+  std::uint64_t seed_ = 0;  // torch's when the run began
 };
 
 }  // namespace
@@ -281,10 +365,7 @@ LoopResult run_training(TrainingTask& task, const LoopOptions& options, const Le
     if (folder == nullptr) user_error("resume needs the folder of the run");
     run.resume(*folder);
   } else if (communicator != nullptr) {
-    for (const auto& entry : task.model().named_parameters()) {
-      torch::Tensor value = entry.value().detach();
-      communicator->broadcast(value, 0);
-    }
+    run.begin_equal();
   }
   std::optional<MetricsLog> metrics;
   if (folder != nullptr && run.leads()) metrics.emplace(folder->file("metrics.jsonl"), run.step(), events);

@@ -9,6 +9,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <functional>
 
 #include "clearway/deep/assignments.hpp"
 #include "clearway/deep/expert_options.hpp"
@@ -30,6 +31,10 @@ class ExpertBank : public torch::nn::Module {
   torch::Tensor mix(const torch::Tensor& x, const Assignments& assignments);
   /// Response of every expert to every token: x T x d -> T x N x d. Memory grows with T N d.
   torch::Tensor respond_all(const torch::Tensor& x);
+
+  /// Replaces the values of every parameter, which may change the number of experts (the same in all of them). Gradients
+  /// are forgotten.
+  void replace(const std::function<torch::Tensor(const torch::Tensor&)>& replacement);
 
   /// Expert evaluations (one expert, one token) since the last reset: for honest accounts of cost.
   std::int64_t evaluations() const { return evaluations_; }

@@ -13,6 +13,7 @@
 
 #include "clearway/deep/expert_bank.hpp"
 #include "clearway/deep/router.hpp"
+#include "clearway/deep/row_exchange.hpp"
 
 namespace clearway::deep {
 
@@ -48,6 +49,14 @@ class SparseMixture : public torch::nn::Module {
   /// weighted by their softmax): what competition would do.
   void decide_by_response(bool yes) { by_response_ = yes; }
 
+  /// Expert parallelism: keeps the experts of this process only and lets tokens travel to the others'. From then on all
+  /// processes call forward() together. Throws std::invalid_argument where the number of processes does not divide that
+  /// of experts, and for routers that ask all experts about every token.
+  void spread(RowExchange& exchange);
+  /// Brings all experts back to every process.
+  void gather();
+  bool is_spread() const { return exchange_ != nullptr; }
+
   const SparseMixtureOptions& options() const { return options_; }
   /// Expert evaluations since the last reset, shared experts included.
   std::int64_t evaluations() const { return experts_->evaluations() + (shared_ ? shared_->evaluations() : 0); }
@@ -55,12 +64,14 @@ class SparseMixture : public torch::nn::Module {
 
   Router& router() { return *router_; }
   ExpertBank& experts() { return *experts_; }
+  const ExpertBank& experts() const { return *experts_; }
 
  private:
   SparseMixtureOptions options_;
   std::shared_ptr<Router> router_;
   std::shared_ptr<ExpertBank> experts_;
   bool by_response_ = false;
+  RowExchange* exchange_ = nullptr;     ///< not null: experts_ holds those of this process alone
   std::shared_ptr<ExpertBank> shared_;  ///< null without shared experts
 };
 

@@ -65,6 +65,7 @@ class AdamW {
 /// Euclidean norm of all gradients together; 0 without any. Sums in a fixed order, so that it does not depend on the
 /// number of threads.
 double gradient_norm(const std::vector<NamedTensor>& parameters);
+void scale_gradients(const std::vector<NamedTensor>& parameters, double factor);
 /// Scales all gradients by maximum / norm where the norm is larger, and returns the norm before. A norm that is not
 /// finite scales nothing. Throws std::invalid_argument unless maximum > 0.
 double clip_gradient_norm(const std::vector<NamedTensor>& parameters, double maximum);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 
 #include "clearway/deep/transformer.hpp"
 #include "clearway/train/corpus.hpp"
@@ -15,7 +16,7 @@ struct LanguageTaskOptions {
   std::uint64_t seed = 1;
   std::int64_t evaluation_rows = 32;    ///< sequences evaluated at once
   std::int64_t evaluation_batches = 0;  ///< most batches per evaluation while training; 0: the whole text
-  std::int64_t processes = 1;
+  std::int64_t processes = 1;           ///< with more than one, set_load_reduction() must be called
 };
 
 /// Sum of -log p over a text by disjoint windows (stride = context) or overlapping ones; evaluation mode is the caller's
@@ -40,10 +41,12 @@ class LanguageTask : public TrainingTask {
   NamedTensors extra_state() override;
   void load_extra_state(const NamedTensors& state) override;
 
-  /// Loads summed over the assignments of all steps since the last call of diagnose().
+  /// What sums a float, double or int64 tensor over processes: loads, and memories for a checkpoint.
   void set_load_reduction(std::function<void(torch::Tensor&)> reduce) { reduce_ = std::move(reduce); }
 
  private:
+  void cut_memories(std::size_t parts);
+
   std::shared_ptr<deep::LanguageModel> model_;
   const EncodedText& train_;
   const EncodedText& valid_;
@@ -51,6 +54,7 @@ class LanguageTask : public TrainingTask {
   bool bits_;
   torch::Device device_;
   std::vector<deep::StreamMemory> memories_;      // per part of a step, for streams
+  std::set<std::size_t> own_parts_;               // of which this process keeps the memory
   std::vector<torch::Tensor> step_load_;          // per sparse layer: assignments of this step
   std::vector<torch::Tensor> load_since_report_;  // the same since the last report
   std::function<void(torch::Tensor&)> reduce_;

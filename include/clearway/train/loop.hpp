@@ -2,6 +2,10 @@
 //
 // Training 2 N steps and training N, stopping, resuming and training N more give the same bits on a CPU: batches are
 // functions of the step, and weights, optimiser, generator and the task's own state are in the checkpoint.
+//
+// With a communicator every process runs the same loop on its own parts of each batch. Gradients are summed over processes,
+// but for those of experts that are spread (deep::SparseMixture::spread): their process has got all of theirs already, from
+// the tokens that came. Process 0 writes; what it writes is what one process alone would write.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +34,12 @@ std::string_view to_text(StopReason reason);
 /// How a run went.
 struct LoopResult {
   StopReason reason = StopReason::not_started;
-  std::int64_t steps = 0;          ///< finished, over all sessions
-  std::int64_t session_steps = 0;  ///< finished since the last resume
-  double seconds = 0;              ///< of this session, evaluations included
-  double training_seconds = 0;     ///< of this session, evaluations and checkpoints left out
-  std::int64_t scored = 0;         ///< tokens or rows learned from in this session, by this process
+  std::int64_t steps = 0;            ///< finished, over all sessions
+  std::int64_t session_steps = 0;    ///< finished since the last resume
+  double seconds = 0;                ///< of this session, evaluations included
+  double training_seconds = 0;       ///< of this session, evaluations and checkpoints left out
+  std::int64_t scored = 0;           ///< tokens or rows learned from in this session, by this process
+  double communication_seconds = 0;  ///< of the training seconds, spent talking to other processes or waiting for them
   double last_loss = 0;
   std::optional<double> best_metric;
   std::int64_t best_step = 0;

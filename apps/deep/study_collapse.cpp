@@ -80,7 +80,7 @@ class CollapseStudy {
       folder_.emplace(RunFolder::open(place.out));
       Json before = folder_->read_json("config.json");
       for (const auto& [key, value] : config.items())
-        if (key != "clearway" && (!before.contains(key) || before[key] != value))
+        if (key != "clearway" && before.contains(key) && before[key] != value)
           user_error("{}: holds a study with another '{}'; choose another folder, or --force to replace it", place.out,
                      key);
     } else {

@@ -231,19 +231,20 @@ class Run {
   /// Sums common gradients, and what is recorded, over processes; returns the squared norm of all spread gradients.
   double add_over_processes(StepAccount& account) {
     std::vector<double> numbers{account.loss, account.auxiliary, std::pow(gradient_norm(own_), 2)};
-    std::vector<torch::Tensor> pieces;
+    std::int64_t count = 0;
+    for (const NamedTensor& parameter : common_) count += parameter.tensor.numel();
+    if (!flat_.defined()) flat_ = at::empty({count}, at::kFloat);
+    count = 0;
     for (const NamedTensor& parameter : common_) {
       const torch::Tensor gradient = parameter.tensor.grad();
       numbers.push_back(gradient.defined() ? 1 : 0);
-      pieces.push_back((gradient.defined() ? gradient : at::zeros_like(parameter.tensor.detach()))
-                           .reshape({-1})
-                           .to(at::kCPU, at::kFloat));
+      torch::Tensor place = flat_.narrow(0, count, parameter.tensor.numel());
+      gradient.defined() ? place.copy_(gradient.reshape({-1})) : place.zero_();
+      count += place.numel();
     }
     torch::Tensor sums = at::tensor(numbers, at::kDouble);
     communicator_->all_reduce(sums);
-    torch::Tensor flat = pieces.empty() ? torch::Tensor() : at::cat(pieces);
-    pieces.clear();
-    if (flat.defined()) communicator_->all_reduce(flat);
+    if (count > 0) communicator_->all_reduce(flat_);
     const double* sum = sums.data_ptr<double>();
     account.loss = sum[0];
     account.auxiliary = sum[1];
@@ -254,7 +255,7 @@ class Run {
       if (sum[3 + i] > 0) {
         torch::Tensor& gradient = parameter.mutable_grad();
         if (!gradient.defined()) gradient = at::empty_like(parameter.detach());
-        gradient.copy_(flat.narrow(0, begin, gradient.numel()).reshape(gradient.sizes()));
+        gradient.copy_(flat_.narrow(0, begin, gradient.numel()).reshape(gradient.sizes()));
       }
       begin += parameter.numel();
     }
@@ -330,6 +331,7 @@ class Run {
   std::vector<NamedTensor> parameters_;
   std::set<std::string> spread_;           // names of parameters whose rows are shared out
   std::vector<NamedTensor> common_, own_;  // parameters_ without and with these names
+  torch::Tensor flat_;                     // all common gradients; kept, for fresh pages cost as much as sending
   std::optional<AdamW> optimizer_;
   std::optional<CheckpointFolder> checkpoints_;
   TrainingState state_;

@@ -36,7 +36,12 @@ torch::Tensor entropy_balance_loss(const torch::Tensor& scores) {
 
 torch::Tensor diversity_loss(const torch::Tensor& winners, bool as_published) {
   const auto k = static_cast<double>(winners.size(1));
-  const torch::Tensor units = winners / winners.norm(2, 2, true).clamp_min(1e-12);
+  // An expert without any active unit answers 0, which has no direction: it is similar to nothing, and the derivative of
+  // its direction, which grows without bound towards 0, is left out.
+  constexpr double kShortest = 1e-6;
+  const torch::Tensor lengths = winners.square().sum(2, true);
+  const torch::Tensor known = lengths.gt(kShortest * kShortest);
+  const torch::Tensor units = winners * lengths.masked_fill(known.logical_not(), 1).rsqrt() * known;
   // The sum over pairs of different winners is |sum of units|^2 - sum of |unit|^2.
   const torch::Tensor pairs = units.sum(1).square().sum(1) - units.square().sum(2).sum(1);
   return pairs.mean() / (as_published ? k * k : std::max(1.0, k * (k - 1)));

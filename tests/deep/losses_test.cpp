@@ -49,6 +49,10 @@ TEST(Losses, DiversityOfPairs) {
   EXPECT_NEAR(of({a, 2 * a}, true), 0.5, 1e-12);
   EXPECT_NEAR(of({a, a, b}), 1.0 / 3, 1e-12);  // one of three pairs
   EXPECT_EQ(of({a}), 0);
+  // No answer has no direction: similarity 0, derivative 0 and not the inverse of a rounding.
+  const torch::Tensor silent = at::zeros({2, 2, 3}, at::kDouble).requires_grad_();
+  EXPECT_EQ(value(diversity_loss(silent)), 0);
+  EXPECT_EQ(value(torch::autograd::grad({diversity_loss(silent)}, {silent})[0].abs().max()), 0);
 }
 
 TEST(Losses, Distillation) {

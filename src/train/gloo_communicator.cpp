@@ -215,6 +215,22 @@ void meet(c10d::Store& store, const ProcessPlace& place, const JoinCallbacks& ca
 
 }  // namespace
 
+namespace {
+
+/// Connects with all others. Gloo has its own errors for one that went meanwhile; torch's are the caller's.
+std::unique_ptr<Communicator> connect(const c10::intrusive_ptr<c10d::TCPStore>& store, const ProcessPlace& place) {
+  try {
+    return std::make_unique<GlooCommunicator>(store, place);
+  } catch (const c10::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    lost("process {} of {}: another process ended while the processes met ({})", place.rank, place.size,
+         first_line(error));
+  }
+}
+
+}  // namespace
+
 std::optional<ProcessPlace> place_from_environment() {
   if (std::getenv("RANK") == nullptr && std::getenv("WORLD_SIZE") == nullptr) return std::nullopt;
   constexpr int kMostProcesses = 65536, kLargestPort = 65535;
@@ -250,7 +266,7 @@ std::unique_ptr<Communicator> join_processes(const ProcessPlace& asked, const Jo
   if (place.rank == 0 && callbacks.listening) callbacks.listening(place.port);
   try {
     meet(*store, place, callbacks);
-    return std::make_unique<GlooCommunicator>(store, place);
+    return connect(store, place);
   } catch (const c10::Error& error) {
     lost("process {} of {}: the processes could not meet at {}, port {} within {} s: {}", place.rank, place.size,
          place.address, place.port, place.timeout, first_line(error));

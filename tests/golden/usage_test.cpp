@@ -104,7 +104,7 @@ TEST(Usage, WithoutACommandHelpGoesToStandardErrorAndTheCodeIs2) {
 
 TEST(Usage, ControlBytesDoNotReachTheTerminal) {
   const Workplace place;
-  const Outcome outcome = place.run({"generate", "markdown", "--\x1b[31mred\n"});
+  const Outcome outcome = place.run({"document", "markdown", "--\x1b[31mred\n"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.err, "clearway document: unknown option '--\\x1b[31mred\\x0a'\n");
 }

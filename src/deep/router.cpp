@@ -103,4 +103,15 @@ std::shared_ptr<Router> make_router(const RouterOptions& options, const ExpertOp
   user_error("router: unknown policy");
 }
 
+Routing Router::route_by_response(const RoutingRequest& request, ExpertBank& experts, std::int64_t count) {
+  Routing out;
+  out.responses = experts.respond_all(request.x);
+  out.scores = out.affinities = out.responses.norm(2, 2);
+  out.probabilities = out.affinities.softmax(1);
+  const auto best = out.affinities.topk(count, 1);
+  out.assignments = assignments_from_slots(std::get<1>(best), std::get<0>(best).softmax(1));
+  out.competed = true;
+  return out;
+}
+
 }  // namespace clearway::deep

@@ -70,16 +70,6 @@ torch::Tensor respond_elsewhere(RowExchange& exchange, const torch::Tensor& x, c
   return returned.index_select(0, place);
 }
 
-/// Replaces a routing by that of the largest responses.
-void let_responses_decide(const torch::Tensor& x, std::int64_t top_k, ExpertBank& experts, Routing& routing) {
-  routing.responses = experts.respond_all(x);
-  routing.affinities = routing.responses.norm(2, 2);
-  const auto best = routing.affinities.topk(top_k, 1);
-  routing.assignments = assignments_from_slots(std::get<1>(best), std::get<0>(best).softmax(1));
-  routing.soft.reset();
-  routing.competed = true;
-}
-
 }  // namespace
 
 SparseMixture::SparseMixture(const SparseMixtureOptions& options, int layer, int layers, std::int64_t vocabulary,
@@ -112,11 +102,12 @@ SparseMixtureResult SparseMixture::forward(const RoutingRequest& request) {
   RoutingRequest seen = request;
   if (request.training && options_.jitter > 0)
     seen.seen = x * at::empty_like(x).uniform_(1 - options_.jitter, 1 + options_.jitter);
-  Routing routing = router_->route(seen, *experts_);
   if (by_response_ && exchange_ != nullptr)
     user_error("experts in several processes: responses cannot decide, because no process has all of them");
-  if (by_response_ && !request.training)
-    let_responses_decide(x, experts_per_token(options_.router, options_.experts.experts), *experts_, routing);
+  Routing routing =
+      by_response_ && !request.training
+          ? router_->route_by_response(seen, *experts_, experts_per_token(options_.router, options_.experts.experts))
+          : router_->route(seen, *experts_);
   out.auxiliary_loss = routing.auxiliary_loss;
   const auto count = options_.experts.experts;
   if (routing.soft) {

@@ -83,7 +83,10 @@ LayerDiagnostics diagnose_layer(deep::SparseMixture& layer, const deep::SparseMi
   const torch::Tensor responses = layer.experts().respond_all(result.input);
   out.response_similarity = mean_cosine(responses, selected);
   out.similarity = mean_cka(responses);
-  const torch::Tensor affinity = result.routing.affinities.defined() ? result.routing.affinities : responses.norm(2, 2);
+  deep::RoutingRequest request;
+  request.x = result.input;
+  request.ids = ids;
+  const torch::Tensor affinity = layer.router().route_by_response(request, layer.experts(), selected_count).affinities;
   const torch::Tensor winners = std::get<1>(affinity.topk(selected_count, 1));
   out.agreement = mean_of(winners.select(1, 0).eq(first));
   out.overlap = mean_of(winners.unsqueeze(2).eq(selected.unsqueeze(1)).any(2));

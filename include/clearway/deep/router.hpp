@@ -52,6 +52,9 @@ class Router : public torch::nn::Module {
  public:
   /// Throws std::invalid_argument when the request does not fit (no ids where they are needed, wrong width).
   virtual Routing route(const RoutingRequest& request, ExpertBank& experts) = 0;
+  /// What the responses of all experts would decide, outside of training: by the policy's own competition where it has one,
+  /// else the `count` largest norms, weighted by their softmax. `affinities` is there in any case.
+  virtual Routing route_by_response(const RoutingRequest& request, ExpertBank& experts, std::int64_t count);
   /// Called once after every optimiser step with the load of that step, N numbers that sum to 1 (over all processes).
   virtual void after_step(const torch::Tensor& load, std::int64_t step) { (void)load, (void)step; }
   /// False when the routing of a token depends on later tokens: such a router must not be used in a language model.

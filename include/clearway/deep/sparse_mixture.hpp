@@ -45,8 +45,7 @@ class SparseMixture : public torch::nn::Module {
   /// x T x d. Throws std::invalid_argument for another width.
   SparseMixtureResult forward(const RoutingRequest& request);
 
-  /// Outside of training: whether the norms of all experts' responses decide instead of the router (top-k of the norms,
-  /// weighted by their softmax): what competition would do.
+  /// Outside of training: whether the responses of all experts decide instead of the router (route_by_response()).
   void decide_by_response(bool yes) { by_response_ = yes; }
 
   /// Expert parallelism: keeps the experts of this process only and lets tokens travel to the others'. From then on all

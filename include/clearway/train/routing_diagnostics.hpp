@@ -31,7 +31,7 @@ struct LayerDiagnostics {
 };
 
 /// Diagnoses all sparse layers on tokens (B x T), in evaluation mode, without gradient and without random numbers.
-/// Competition is by the norm of the response, unless the router has its own affinity.
+/// Competition is the router's own where it has one, else by the norms of the responses.
 std::vector<LayerDiagnostics> diagnose_routing(deep::LanguageModel& model, const torch::Tensor& tokens);
 
 /// First expert of every token of every sparse layer: layers x (B T), int64; for fluctuation between checkpoints.

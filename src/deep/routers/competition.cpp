@@ -76,6 +76,10 @@ Routing CompetitionRouter::route(const RoutingRequest& request, ExpertBank& expe
   return out;
 }
 
+Routing CompetitionRouter::route_by_response(const RoutingRequest& request, ExpertBank& experts, std::int64_t) {
+  return compete(request, experts, network_->forward(request.router_input()));
+}
+
 Routing CompetitionRouter::compete(const RoutingRequest& request, ExpertBank& experts,
                                    const torch::Tensor& scores) const {
   const torch::Tensor& x = request.x;

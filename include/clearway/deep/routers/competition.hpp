@@ -43,6 +43,7 @@ class CompetitionRouter : public Router {
   CompetitionRouter(const RouterOptions& options, const ExpertOptions& experts, int layer, int layers,
                     std::int64_t total_steps);
   Routing route(const RoutingRequest& request, ExpertBank& experts) override;
+  Routing route_by_response(const RoutingRequest& request, ExpertBank& experts, std::int64_t count) override;
 
   const CompetitionPolicy& policy() const { return policy_; }
   /// Changes when experts compete, for instance to `oracle` for evaluating a trained network by competition.

@@ -92,6 +92,7 @@ class Problem {
     const std::vector<Vector> values =
         (sphere && own_volume) || own_shape ? own_shapes(spectra, own_volume) : common_shape(spectra, own_volume);
     std::vector<Matrix> result;
+    result.reserve(values.size());
     for (const Vector& value : values) result.emplace_back(value.asDiagonal());
     return result;
   }
@@ -162,6 +163,7 @@ class Problem {
       rotate(values, directions);
     }
     std::vector<Matrix> result;
+    result.reserve(values.size());
     for (const Vector& value : values) result.push_back(assembled(directions, value));
     return result;
   }

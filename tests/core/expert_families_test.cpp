@@ -113,7 +113,9 @@ TEST(StudentTail, ClosedFormsAndLimit) {
     EXPECT_NEAR(log_student_cdf(x, 2), std::log(x < 0 ? 1 / (root * (root - x)) : 0.5 * (1 + x / root)), 1e-14) << x;
     const double s = x / std::sqrt(3.0);
     const double third = 0.5 + (s / (1 + s * s) + std::atan(s)) / kPi;
-    if (x > -10) EXPECT_NEAR(log_student_cdf(x, 3), std::log(third), 1e-15 / third) << x;  // cancels below
+    if (x > -10) {  // the closed form cancels below
+      EXPECT_NEAR(log_student_cdf(x, 3), std::log(third), 1e-15 / third) << x;
+    }
     // log P(T_n <= x) = log Phi(x) + O((1 + x^4) / (4 n)), far in the tail x^4 / (4 n) itself.
     EXPECT_NEAR(log_student_cdf(x, 1e8), log_normal_cdf(x), 5e-9 * (1 + x * x * x * x)) << x;
   }

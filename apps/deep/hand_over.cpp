@@ -54,7 +54,7 @@ ExitCode hand_over() {
   ::execvp("clearway-train", arguments.data());
   world_error(
       "this command needs the program clearway-train, which is neither beside clearway nor on the PATH ({}); it is "
-      "built where LibTorch is found (see README, Install)",
+      "built where LibTorch is found (see README, Set up)",
       std::strerror(errno));
 }
 

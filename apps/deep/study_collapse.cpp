@@ -33,6 +33,12 @@ class CollapseStudy {
     TrainRequest& training = request_.train;
     if (training.corpus.train.empty()) user_error("--data is missing: the text to train on");
     for (const std::string& router : request_.routers) enum_value<deep::RouterKind>("routers", router);
+    for (const char* name :
+         {"task", "device", "processes", "expert-parallel", "from", "resume", "tensorboard", "patience"})
+      if (context_.options.given(name))
+        user_error(
+            "--{} does not apply: the study trains language models from nothing, to the end, in one process on the CPU",
+            name);
     if (request_.routers.empty()) user_error("routers must name at least one router");
     prepare_torch(context_.common.threads);
     apply_size(training.model, context_.options);

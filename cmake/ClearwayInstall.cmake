@@ -19,8 +19,10 @@ set(clearway_stat_description "estimation: spectral start, EM, selection, simula
 set(clearway_io_requires "clearway-base, nlohmann_json")
 set(clearway_io_libs "-lcsv")
 set(clearway_io_description "csv, json and run folders")
+set(clearway_fusion_requires "clearway-core, clearway-io")
+set(clearway_fusion_description "multimodal samples: declared, read and prepared")
 
-set(clearway_deep_requires "clearway-core")
+set(clearway_deep_requires "clearway-core, clearway-fusion")
 set(clearway_deep_libs "-lclearway_kernels -ltorch -ltorch_cpu -lc10")
 list(JOIN TORCH_INCLUDE_DIRS " -I" torch_includes)
 set(clearway_deep_cflags "-I${torch_includes}")
@@ -28,7 +30,7 @@ set(clearway_deep_description "layers on LibTorch: sparse mixtures, routers, tra
 set(clearway_train_requires "clearway-deep, clearway-io")
 set(clearway_train_description "training: data, loop, checkpoints, measures")
 
-set(clearway_floors base core stat io)
+set(clearway_floors base core stat io fusion)
 if(CLEARWAY_DEEP)
   list(APPEND clearway_floors deep train)
   # The arithmetic below deep, static like it; its headers are nobody else's affair.

@@ -33,11 +33,7 @@ struct PreparedTarget {
   std::vector<float> values;
   std::vector<double> centre, scale;  ///< regression: y = centre + scale x value, one per output
   /// Outputs of a model: 1 for binary, else classes, labels, columns.
-  std::int64_t outputs() const {
-    return kind == TargetKind::binary
-               ? 1
-               : static_cast<std::int64_t>(kind == TargetKind::multiclass ? classes.size() : names.size());
-  }
+  std::int64_t outputs() const;
 };
 
 struct PreparedData {

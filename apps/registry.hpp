@@ -27,6 +27,10 @@ std::unique_ptr<Command> make_evaluate_command();
 std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_study_collapse_command();
 std::unique_ptr<Command> make_study_teacher_command();
+std::unique_ptr<Command> make_fuse_train_command();
+std::unique_ptr<Command> make_fuse_evaluate_command();
+std::unique_ptr<Command> make_fuse_predict_command();
+std::unique_ptr<Command> make_fuse_sweep_command();
 std::unique_ptr<Command> make_help_command();
 std::unique_ptr<Command> make_document_command();
 

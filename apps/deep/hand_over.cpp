@@ -75,5 +75,17 @@ ExitCode study_teacher(const Command&, const RunOutput&, TeacherRequest&, Contex
 ExitCode study_collapse(CollapseRequest&, Context&) {
   return hand_over();
 }
+ExitCode fuse_train(FuseTrainRequest&, Context&) {
+  return hand_over();
+}
+ExitCode fuse_evaluate(FuseEvaluateRequest&, Context&) {
+  return hand_over();
+}
+ExitCode fuse_predict(FusePredictRequest&, Context&) {
+  return hand_over();
+}
+ExitCode fuse_sweep(FuseSweepRequest&, Context&) {
+  return hand_over();
+}
 
 }  // namespace clearway::cli

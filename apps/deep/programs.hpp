@@ -1,8 +1,9 @@
-// What the commands on sparse transformers do. Two implementations: hand_over.cpp in clearway, the others in
+// What the commands that need torch do. Two implementations: hand_over.cpp in clearway, the others in
 // clearway-train.
 #pragma once
 
 #include "../run_output.hpp"
+#include "fuse_requests.hpp"
 #include "requests.hpp"
 
 namespace clearway::cli {
@@ -11,6 +12,10 @@ ExitCode train(TrainRequest& request, Context& context);
 ExitCode evaluate(EvaluateRequest& request, Context& context);
 ExitCode generate(GenerateRequest& request, Context& context);
 ExitCode study_collapse(CollapseRequest& request, Context& context);
+ExitCode fuse_train(FuseTrainRequest& request, Context& context);
+ExitCode fuse_evaluate(FuseEvaluateRequest& request, Context& context);
+ExitCode fuse_predict(FusePredictRequest& request, Context& context);
+ExitCode fuse_sweep(FuseSweepRequest& request, Context& context);
 ExitCode study_teacher(const Command& command, const RunOutput& output, TeacherRequest& request, Context& context);
 
 }  // namespace clearway::cli

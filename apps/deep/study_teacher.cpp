@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "../commands/study.hpp"
-#include "clearway/train/study_collapse.hpp"
+#include "clearway/train/paired_difference.hpp"
 #include "programs.hpp"
 #include "trained_run.hpp"
 
@@ -30,17 +30,11 @@ void compare(Row& row, const Row& first) {
   const std::size_t count = row.errors.size();
   std::vector<double> gaps;
   for (std::size_t i = 0; i < count; ++i) gaps.push_back(row.errors[i] - first.errors[i]);
-  row.difference = mean_of(gaps);
-  double squares = 0;
-  for (const double gap : gaps) {
-    squares += (gap - row.difference) * (gap - row.difference);
-    row.better += gap < 0 ? 1 : 0;
-  }
-  const double half = count < 2 ? 0
-                                : train::student_quantile(static_cast<int>(count) - 1) *
-                                      std::sqrt(squares / static_cast<double>((count - 1) * count));
-  row.low = row.difference - half;
-  row.high = row.difference + half;
+  for (const double gap : gaps) row.better += gap < 0 ? 1 : 0;
+  const train::PairedDifference paired = train::paired_difference(gaps);
+  row.difference = paired.mean;
+  row.low = count < 2 ? paired.mean : paired.low;
+  row.high = count < 2 ? paired.mean : paired.high;
 }
 
 StudyFiles files(const std::vector<Row>& rows, std::int64_t seeds) {

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 17> kNames{"config.json",       "model.json",
+constexpr std::array<std::string_view, 18> kNames{"config.json",       "model.json",
                                                   "summary.txt",       "summary.json",
                                                   "history.jsonl",     "metrics.jsonl",
                                                   "predictions.csv",   "report.html",
@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 17> kNames{"config.json",       "model.js
                                                   "select.json",       "vocabulary.json",
                                                   "model.safetensors", "events.out.tfevents.clearway",
                                                   "runs.jsonl",        "collapse.md",
-                                                  "teacher.md"};
+                                                  "teacher.md",         "sweep.md"};
 constexpr std::string_view kCheckpoints = "checkpoints";
 
 bool is_run(const fs::path& folder) {

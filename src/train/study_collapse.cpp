@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
+
+#include "clearway/train/paired_difference.hpp"
 
 namespace clearway::train {
 namespace {
@@ -27,27 +28,12 @@ void visit_layer(Layer& layer, Field&& field) {
   field("affinity_contrast", layer.affinity_contrast);
 }
 
-struct Moments {
-  double mean = 0, deviation = 0;
-};
-Moments moments(const std::vector<double>& values) {
-  Moments out;
-  for (const double value : values) out.mean += value / static_cast<double>(values.size());
-  for (const double value : values) out.deviation += (value - out.mean) * (value - out.mean);
-  out.deviation = values.size() < 2 ? 0 : std::sqrt(out.deviation / static_cast<double>(values.size() - 1));
-  return out;
-}
-
 std::string interval(const CollapseRow& row) {
   if (!std::isfinite(row.low)) return "too few seeds";
   return fmt::format("{:+.4f} [{:+.4f}, {:+.4f}]", row.difference, row.low, row.high);
 }
 
 }  // namespace
-
-double student_quantile(int degrees) {
-  return boost::math::quantile(boost::math::students_t(degrees), 0.975);
-}
 
 Json collapse_run_json(const CollapseRun& run) {
   Json layers = Json::array();
@@ -126,18 +112,14 @@ std::vector<CollapseRow> collapse_table(const std::vector<CollapseRun>& runs, co
     row.evaluations_per_token /= count;
     row.seconds /= count;
     if (layers > 0) visit_layer(row.layer, [&](const char*, double& value) { value /= layers; });
-    const Moments own = moments(bits), paired = moments(differences);
+    const Moments own = moments(bits);
+    const PairedDifference paired = paired_difference(differences);
     row.bits = own.mean;
     row.deviation = own.deviation;
     row.difference = paired.mean;
-    row.low = row.high = kMissing;
-    if (differences.size() >= 2) {
-      const double half = student_quantile(static_cast<int>(differences.size()) - 1) * paired.deviation /
-                          std::sqrt(static_cast<double>(differences.size()));
-      row.low = paired.mean - half;
-      row.high = paired.mean + half;
-      row.within_noise = row.low <= 0 && row.high >= 0;
-    }
+    row.low = paired.low;
+    row.high = paired.high;
+    row.within_noise = paired.within_noise;
     rows.push_back(row);
   }
   return rows;

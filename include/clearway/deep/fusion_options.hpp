@@ -160,7 +160,7 @@ struct FusionOptions {
                      .minimum = 0,
                      .off = "0",
                      .source = "FuseMoE, Eq. 3"});
-    field("missing", self.missing, OptionInfo{.help = "what stands for an absent modality"});
+    field("missing-policy", self.missing, OptionInfo{.help = "what stands for an absent modality"});
     field(
         "modality-dropout", self.modality_dropout,
         OptionInfo{

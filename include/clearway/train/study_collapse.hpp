@@ -45,7 +45,4 @@ std::string collapse_text(const std::vector<CollapseRow>& rows);
 std::string collapse_markdown(const std::vector<CollapseRow>& rows);
 Json collapse_json(const std::vector<CollapseRow>& rows);
 
-/// The 97.5 % quantile of Student's distribution.
-double student_quantile(int degrees);
-
 }  // namespace clearway::train

@@ -24,11 +24,7 @@ void check_labels(const char* what, const ConstMatrixRef& score, const ConstMatr
 
 void check_class_probabilities(const char* what, const ConstMatrixRef& probability, std::span<const int> classes) {
   detail::check_classes(what, classes, probability.rows(), probability.cols());
-  detail::check_probabilities(what, probability);
-  constexpr double kSlack = 1e-4;  // probabilities that went through single precision or a file of few digits
-  for (Index i = 0; i < probability.rows(); ++i)
-    if (std::abs(probability.row(i).sum() - 1) > kSlack)
-      user_error("{}: the probabilities of a row must sum to 1; row {} sums to {}", what, i, probability.row(i).sum());
+  detail::check_distributions(what, probability);
 }
 
 template <class Score>

@@ -43,6 +43,14 @@ void check_probabilities(const char* what, const ConstMatrixRef& probabilities) 
   check_each(what, "probability", probabilities, "between 0 and 1", [](double v) { return v >= 0 && v <= 1; });
 }
 
+void check_distributions(const char* what, const ConstMatrixRef& probabilities) {
+  check_probabilities(what, probabilities);
+  constexpr double kSlack = 1e-4;
+  for (Index i = 0; i < probabilities.rows(); ++i)
+    if (const double sum = probabilities.row(i).sum(); std::abs(sum - 1) > kSlack)
+      user_error("{}: the probabilities of a row must sum to 1; row {} sums to {}", what, i, sum);
+}
+
 void check_deviations(const char* what, const ConstMatrixRef& deviations) {
   check_each(what, "standard deviation", deviations, "positive and finite",
              [](double v) { return v > 0 && std::isfinite(v); });

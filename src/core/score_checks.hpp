@@ -17,6 +17,8 @@ void check_finite(const char* what, const char* name, const ConstMatrixRef& valu
 void check_binary(const char* what, const ConstMatrixRef& targets);
 /// In [0, 1].
 void check_probabilities(const char* what, const ConstMatrixRef& probabilities);
+/// Probabilities whose rows sum to 1, up to what single precision or a file of few digits loses.
+void check_distributions(const char* what, const ConstMatrixRef& probabilities);
 /// Class numbers in 0 .. count - 1, one per row of `rows`.
 void check_classes(const char* what, std::span<const int> classes, Eigen::Index rows, Eigen::Index count);
 /// Positive and finite.

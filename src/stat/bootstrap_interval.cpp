@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "clearway/base/errors.hpp"
+#include "clearway/core/order_statistics.hpp"
 
 namespace clearway {
 namespace {
@@ -19,15 +20,6 @@ double normal_quantile(double probability) {
 
 double normal_probability(double z) {
   return boost::math::cdf(boost::math::normal(), z);
-}
-
-// The order statistic at (R + 1) p, interpolated.
-double order_quantile(const std::vector<double>& sorted, double probability) {
-  const double position = probability * (static_cast<double>(sorted.size()) + 1) - 1;
-  if (position <= 0) return sorted.front();
-  const auto below = static_cast<std::size_t>(position);
-  if (below + 1 >= sorted.size()) return sorted.back();
-  return sorted[below] + (position - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
 }
 
 Interval bca_interval(double tail, double estimate, const std::vector<double>& sorted, double acceleration) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "clearway/core/order_statistics.hpp"
+
 namespace clearway::detail {
 
 /// Quantile by linear interpolation of the order statistics (R's type 7); NaN for no values. NaNs are left out.
@@ -25,15 +27,6 @@ inline double median(std::vector<double> values) {
   return quantile(std::move(values), 0.5);
 }
 
-/// 95 % interval of a proportion (Wilson 1927).
-inline std::pair<double, double> wilson_interval(int successes, int trials) {
-  if (trials == 0) return {0.0, 1.0};
-  const double z = 1.959963984540054;
-  const double n = trials;
-  const double p = successes / n;
-  const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
-}
+using clearway::wilson_interval;
 
 }  // namespace clearway::detail

@@ -32,8 +32,7 @@ struct CarriedForward {
   torch::Tensor age;       ///< B x T x F, end of bin minus time of that observation, share of the horizon; 1: none yet
 };
 
-/// Without gradient. times: L or B x L, ascending over the places of a sample that have observations; of two at one time
-/// the later place counts.
+/// Without gradient. times: L or B x L, in any order; of two observations at one time that at the later place counts.
 CarriedForward carry_forward(const torch::Tensor& values, const torch::Tensor& mask, const torch::Tensor& times,
                              std::int64_t bins);
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "clearway/base/errors.hpp"
@@ -35,18 +36,29 @@ CarriedForward carry_forward(const torch::Tensor& values, const torch::Tensor& m
   const torch::Tensor when = times.dim() == 1 ? times.unsqueeze(0).expand({batch, places}) : times;
   // A share of a bin, so that hours divided by the horizon do not fall below their bin by rounding.
   constexpr double kRounding = 1e-4;
-  const torch::Tensor bin =
-      (when * static_cast<double>(bins) + kRounding).floor().clamp(0, static_cast<double>(bins - 1)).to(at::kLong);
-  const torch::Tensor place = at::arange(1, places + 1, bin.options()).view({1, places, 1}) * mask.gt(0).to(at::kLong);
-  const torch::Tensor in_bin =
-      at::zeros({batch, bins, features}, bin.options())
-          .scatter_reduce(1, bin.unsqueeze(2).expand({batch, places, features}), place, "amax");
-  const torch::Tensor latest = std::get<0>(in_bin.cummax(1));
-  const torch::Tensor nothing = latest.eq(0);
-  const torch::Tensor index = (latest - 1).clamp_min(0);
+  const torch::Tensor here = mask.gt(0);
+  const torch::Tensor bin = (when * static_cast<double>(bins) + kRounding)
+                                .floor()
+                                .clamp(0, static_cast<double>(bins - 1))
+                                .masked_fill(here.any(2).logical_not(), static_cast<double>(bins));
+  // Places in the order of time, those without any observation last.
+  const torch::Tensor order = std::get<1>(
+      when.masked_fill(here.any(2).logical_not(), std::numeric_limits<double>::infinity()).sort(true, 1, false));
+  const torch::Tensor sorted = here.gather(1, order.unsqueeze(2).expand({batch, places, features}));
+  const torch::Tensor rank = at::arange(1, places + 1, order.options()).view({1, places, 1}) * sorted;
+  const torch::Tensor latest =
+      at::cat({at::zeros({batch, 1, features}, order.options()), std::get<0>(rank.cummax(1))}, 1);
+  // How many places come up to the end of every bin.
+  const torch::Tensor bounds = at::arange(bins, when.options()).expand({batch, bins}).contiguous();
+  const torch::Tensor count = at::searchsorted(bin.gather(1, order), bounds, false, true);
+  const torch::Tensor last = latest.gather(1, count.unsqueeze(2).expand({batch, bins, features}));
+  const torch::Tensor before = at::constant_pad_nd(count.narrow(1, 0, bins - 1), {1, 0}, 0).unsqueeze(2);
+  const torch::Tensor nothing = last.eq(0);
+  const torch::Tensor index =
+      order.gather(1, (last - 1).clamp_min(0).view({batch, bins * features})).view({batch, bins, features});
   const torch::Tensor end = (at::arange(1, bins + 1, values.options()) / static_cast<double>(bins)).view({1, bins, 1});
   const torch::Tensor seen_at = when.unsqueeze(2).expand({batch, places, features}).gather(1, index);
-  return {values.gather(1, index).masked_fill(nothing, 0), in_bin.gt(0).to(values.scalar_type()),
+  return {values.gather(1, index).masked_fill(nothing, 0), last.gt(before).to(values.scalar_type()),
           (end - seen_at).clamp(0, 1).masked_fill(nothing, 1)};
 }
 

@@ -155,6 +155,11 @@ TEST(CalibrationError, WorkedOutByHand) {
   // Wilson 1927 for 3 of 3: n / (n + z^2) to 1.
   EXPECT_NEAR(ece.bins[1].low, 3 / (3 + 3.8414588206941236), 1e-12);
   EXPECT_NEAR(ece.bins[1].high, 1, 1e-12);
+  // Equal probabilities stay together, in the bin of their middle: ranks 1 to 4 of 4, middle 2.5 of 4.
+  const CalibrationError ties = expected_calibration_error(numbers({0.3, 0.3, 0.2, 0.3}), numbers({0, 1, 0, 0}), 2);
+  ASSERT_EQ(ties.bins.size(), 2U);
+  EXPECT_EQ(ties.bins[0].count, 1);
+  EXPECT_NEAR(ties.error, (0.2 + std::abs(0.9 - 1)) / 4, 1e-15);
 }
 
 TEST(CalibrationError, Laws) {

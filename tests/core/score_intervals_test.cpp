@@ -44,8 +44,8 @@ TEST(Bootstrap, DrawsWholeGroups) {
   Vector repeated(400);
   std::vector<std::int64_t> group;
   for (Index i = 0; i < 400; ++i) {
-    repeated(i) = x(i % 100);
-    group.push_back(1000 - i % 100);
+    repeated(i) = x(i / 4);
+    group.push_back(1000 - i / 4);
   }
   const double deviation = (x.array() - x.mean()).matrix().norm() / 100;
   const ScoreInterval grouped = bootstrap_score(weighted_mean(repeated), 400, {.replications = 4000, .group = group});
@@ -54,6 +54,17 @@ TEST(Bootstrap, DrawsWholeGroups) {
   const std::vector<std::int64_t> one(400, 3);
   const ScoreInterval fixed = bootstrap_score(weighted_mean(repeated), 400, {.group = one});
   EXPECT_NEAR(fixed.high - fixed.low, 0, 1e-14);
+}
+
+// Groups of 1, 2 and 3 rows in any order: every resample has one weight per group, and these sum to 3.
+TEST(Bootstrap, GivesTheRowsOfAGroupOneWeight) {
+  const std::vector<std::int64_t> group{-5, 9, 2, 9, 9, 2};
+  const WeightedScore check = [](std::span<const double> w) {
+    return w[1] == w[3] && w[3] == w[4] && w[2] == w[5] && (w[0] + w[1] + w[2] == 3) ? 1.0 : 0.0;
+  };
+  const ScoreInterval interval = bootstrap_score(check, 6, {.replications = 100, .group = group});
+  EXPECT_EQ(interval.low, 1);
+  EXPECT_EQ(interval.standard_error, 0);
 }
 
 TEST(Bootstrap, DoesNotDependOnThreads) {

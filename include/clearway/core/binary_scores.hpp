@@ -17,6 +17,7 @@
 // A score that does not exist for these targets (one class only) is an empty std::optional.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -53,9 +54,9 @@ class RankedScores {
  private:
   void check_weights(std::span<const double> weights) const;
 
-  std::vector<std::size_t> order_;  ///< rows from the highest score down
-  std::vector<double> score_;       ///< in that order
-  std::vector<char> event_;         ///< in that order
+  std::vector<std::size_t> order_;   ///< rows from the highest score down
+  std::vector<double> score_;        ///< in that order
+  std::vector<std::uint8_t> event_;  ///< in that order
 };
 
 /// Empty where only one class is there.

@@ -12,6 +12,7 @@
 #include "clearway/base/parallel.hpp"
 #include "clearway/base/random.hpp"
 #include "clearway/base/text.hpp"
+#include "clearway/core/prediction_scores.hpp"
 #include "clearway/train/fusion_sweep.hpp"
 #include "fuse_measures.hpp"
 #include "fuse_run.hpp"

@@ -5,7 +5,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/random.hpp"
-#include "clearway/core/prediction_scores.hpp"
+#include "clearway/train/fusion_scores.hpp"
 
 namespace clearway::train {
 namespace {
@@ -24,6 +24,35 @@ torch::Tensor copy_of(const std::vector<T>& numbers, at::IntArrayRef shape, at::
 torch::Tensor row_tensor(const std::vector<std::int64_t>& rows) {
   return at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
       .clone();
+}
+
+/// The leading score of raw outputs, where it exists.
+std::optional<double> leading_score_of(TargetKind kind, const torch::Tensor& output, const torch::Tensor& target) {
+  const auto matrix = [](const torch::Tensor& tensor) {
+    const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
+    return Matrix(Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
+        whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1));
+  };
+  FusionPrediction prediction;
+  prediction.kind = kind;
+  const Matrix truth = matrix(target);
+  switch (kind) {
+    case TargetKind::binary:
+    case TargetKind::multilabel:
+      prediction.mean = matrix(output.sigmoid());
+      break;
+    case TargetKind::multiclass:
+      prediction.mean = matrix(output.softmax(1));
+      break;
+    case TargetKind::regression:
+      prediction.mean = matrix(output.narrow(1, 0, truth.cols()));
+      break;
+  }
+  if (!prediction.mean.allFinite()) return std::nullopt;
+  prediction.deviation = Matrix::Ones(prediction.mean.rows(), prediction.mean.cols());
+  const double value =
+      fusion_scores(prediction, truth).front().score(std::vector<double>(static_cast<std::size_t>(truth.rows()), 1.0));
+  return std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
 }
 
 }  // namespace
@@ -184,17 +213,7 @@ Scalars FusionTask::diagnose() {
 }
 
 std::string FusionTask::metric() const {
-  if (options_.choose == FusionChoice::loss) return "valid/loss";
-  switch (kind_) {
-    case TargetKind::binary:
-    case TargetKind::multilabel:
-      return "valid/auroc";
-    case TargetKind::multiclass:
-      return "valid/accuracy";
-    case TargetKind::regression:
-      return "valid/correlation";
-  }
-  return "valid/loss";
+  return options_.choose == FusionChoice::loss ? "valid/loss" : "valid/" + std::string(leading_score(kind_));
 }
 
 Scalars FusionTask::evaluate() {
@@ -210,7 +229,8 @@ Scalars FusionTask::evaluate() {
   const torch::Tensor target = samples_.target().index_select(0, valid_);
   const double loss = fusion_loss(kind_, output, target).item<double>();
   Scalars out{{"valid/loss", loss}};
-  if (const auto score = validation_score(kind_, output, target)) out.emplace_back(score->first, score->second);
+  if (const auto score = leading_score_of(kind_, output, target))
+    out.emplace_back("valid/" + std::string(leading_score(kind_)), *score);
   double value = loss;
   for (const auto& [name, number] : out)
     if (name == metric()) value = number;

@@ -176,6 +176,35 @@ TEST(ModalityMixture, EqualsTheLoopOverSamplesAndExperts) {
         }
 }
 
+// Float goes through other kernels than double: its gradients agree to about 1e-5 of their size.
+TEST(ModalityMixture, GradientsInFloatEqualThoseInDouble) {
+  torch::manual_seed(9);
+  for (const auto router : {FusionRouter::joint, FusionRouter::per_modality, FusionRouter::disjoint})
+    for (const auto dispatch : {ExpertDispatch::dense, ExpertDispatch::gathered})
+      for (const auto granularity : {TokenGranularity::sample, TokenGranularity::bin}) {
+        FusionOptions options = small();
+        options.router = router;
+        options.granularity = granularity;
+        options.top_k = 4;  // so that rounding changes no choice
+        ModalityMixture mixture(options, kModalities, kBins);
+        mixture.dispatch = dispatch;
+        const torch::Tensor tokens = at::randn({kModalities, kBatch, kBins, kWidth}),
+                            direction = at::randn_like(tokens);
+        const torch::Tensor present = at::ones({kBatch, kModalities});
+        const auto gradients = [&](at::ScalarType type) {
+          mixture.to(type);
+          const torch::Tensor x = tokens.to(type).set_requires_grad(true);
+          std::vector<torch::Tensor> wanted = mixture.parameters();
+          wanted.push_back(x);
+          return torch::autograd::grad({(mixture.forward(x, present.to(type)).output * direction.to(type)).sum()},
+                                       wanted);
+        };
+        const auto single = gradients(at::kFloat), precise = gradients(at::kDouble);
+        for (std::size_t i = 0; i < single.size(); ++i)
+          EXPECT_LT(largest(single[i] - precise[i]), 1e-5 * (1 + largest(precise[i]))) << i;
+      }
+}
+
 TEST(ModalityMixture, WeightsSumToOneOverTheChosen) {
   torch::manual_seed(2);
   for (const auto missing : {MissingPolicy::zero, MissingPolicy::mask_route})

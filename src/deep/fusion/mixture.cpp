@@ -111,8 +111,16 @@ torch::Tensor ModalityMixture::mix(const torch::Tensor& inputs, const torch::Ten
         pooled ? at::addmm(bias[0], x.reshape({routers * rows, width}), first[0]) : at::baddbmm(bias, x, first);
     const torch::Tensor answered =
         activate(before, dropout, training).view({routers, batch, bins, experts_, hidden}) * weights.unsqueeze(4);
-    // Linear in the hidden units: sums over modalities come before the product.
-    const torch::Tensor summed = pooled ? answered.sum(0) : answered.permute({1, 2, 0, 3, 4});
+    // Linear in the hidden units: sums over modalities come before the product. Unbinding hands gelu a contiguous gradient;
+    // given another one, torch 1.13 with oneDNN returns memory that nobody wrote.
+    torch::Tensor summed;
+    if (pooled) {
+      summed = answered.sum(0);
+    } else {
+      std::vector<torch::Tensor> own = answered.unbind();
+      for (torch::Tensor& a : own) a = a.reshape({rows, experts_ * hidden});
+      summed = at::cat(own, 1);
+    }
     return at::addmm(constant, summed.reshape({rows, pools * experts_ * hidden}),
                      w2.view({pools * experts_ * hidden, outputs}));
   }

@@ -176,6 +176,31 @@ TEST(ModalityMixture, EqualsTheLoopOverSamplesAndExperts) {
         }
 }
 
+// Whatever the gate and its width, the scores of the experts begin with a spread of about 1: at a spread far below no
+// expert differs from another, far above none but one is ever asked.
+TEST(ModalityMixture, ScoresBeginWithASpreadOfAboutOne) {
+  torch::manual_seed(10);
+  for (const auto router : {FusionRouter::joint, FusionRouter::per_modality})
+    for (const auto gate : {FusionGate::softmax, FusionGate::laplace, FusionGate::gaussian})
+      for (const std::int64_t seen : {0, 4, 16, 64})
+        for (const double temperature : {0.1, 0.3, 1.0}) {
+          FusionOptions options = small();
+          options.dimension = 24;
+          options.experts = 50;
+          options.router = router;
+          options.gate = gate;
+          options.router_dimension = seen;
+          options.temperature = temperature;
+          ModalityMixture mixture(options, 8, 1);
+          mixture.eval();
+          const torch::Tensor scores =
+              mixture.forward(at::randn({8, 40, 1, 24}), at::ones({40, 8})).routing.probabilities.log();
+          const double spread = scores.std(3).mean().item<double>();
+          EXPECT_GT(spread, 0.5) << enum_name(gate) << ' ' << seen << ' ' << temperature;
+          EXPECT_LT(spread, 2) << enum_name(gate) << ' ' << seen << ' ' << temperature;
+        }
+}
+
 // Float goes through other kernels than double: its gradients agree to about 1e-5 of their size.
 TEST(ModalityMixture, GradientsInFloatEqualThoseInDouble) {
   torch::manual_seed(9);

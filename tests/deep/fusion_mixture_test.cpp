@@ -176,6 +176,60 @@ TEST(ModalityMixture, EqualsTheLoopOverSamplesAndExperts) {
         }
 }
 
+// Whatever the gate and its width, the scores of the experts begin with a spread of about 1: at a spread far below no
+// expert differs from another, far above none but one is ever asked.
+TEST(ModalityMixture, ScoresBeginWithASpreadOfAboutOne) {
+  torch::manual_seed(10);
+  for (const auto router : {FusionRouter::joint, FusionRouter::per_modality})
+    for (const auto gate : {FusionGate::softmax, FusionGate::laplace, FusionGate::gaussian})
+      for (const std::int64_t seen : {0, 4, 16, 64})
+        for (const double temperature : {0.1, 0.3, 1.0}) {
+          FusionOptions options = small();
+          options.dimension = 24;
+          options.experts = 50;
+          options.router = router;
+          options.gate = gate;
+          options.router_dimension = seen;
+          options.temperature = temperature;
+          ModalityMixture mixture(options, 8, 1);
+          mixture.eval();
+          const torch::Tensor scores =
+              mixture.forward(at::randn({8, 40, 1, 24}), at::ones({40, 8})).routing.probabilities.log();
+          const double spread = scores.std(3).mean().item<double>();
+          EXPECT_GT(spread, 0.5) << enum_name(gate) << ' ' << seen << ' ' << temperature;
+          EXPECT_LT(spread, 2) << enum_name(gate) << ' ' << seen << ' ' << temperature;
+        }
+}
+
+// Float goes through other kernels than double: its gradients agree to about 1e-5 of their size.
+TEST(ModalityMixture, GradientsInFloatEqualThoseInDouble) {
+  torch::manual_seed(9);
+  for (const auto router : {FusionRouter::joint, FusionRouter::per_modality, FusionRouter::disjoint})
+    for (const auto dispatch : {ExpertDispatch::dense, ExpertDispatch::gathered})
+      for (const auto granularity : {TokenGranularity::sample, TokenGranularity::bin}) {
+        FusionOptions options = small();
+        options.router = router;
+        options.granularity = granularity;
+        options.top_k = 4;  // so that rounding changes no choice
+        ModalityMixture mixture(options, kModalities, kBins);
+        mixture.dispatch = dispatch;
+        const torch::Tensor tokens = at::randn({kModalities, kBatch, kBins, kWidth}),
+                            direction = at::randn_like(tokens);
+        const torch::Tensor present = at::ones({kBatch, kModalities});
+        const auto gradients = [&](at::ScalarType type) {
+          mixture.to(type);
+          const torch::Tensor x = tokens.to(type).set_requires_grad(true);
+          std::vector<torch::Tensor> wanted = mixture.parameters();
+          wanted.push_back(x);
+          return torch::autograd::grad({(mixture.forward(x, present.to(type)).output * direction.to(type)).sum()},
+                                       wanted);
+        };
+        const auto single = gradients(at::kFloat), precise = gradients(at::kDouble);
+        for (std::size_t i = 0; i < single.size(); ++i)
+          EXPECT_LT(largest(single[i] - precise[i]), 1e-5 * (1 + largest(precise[i]))) << i;
+      }
+}
+
 TEST(ModalityMixture, WeightsSumToOneOverTheChosen) {
   torch::manual_seed(2);
   for (const auto missing : {MissingPolicy::zero, MissingPolicy::mask_route})

@@ -132,10 +132,11 @@ void every_parameter_learns(const FusionOptions& options) {
     EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
     EXPECT_GT(largest(item.value().grad()), 0) << item.key();
     // Every router by itself: the released code left them out.
-    for (const char* name : {"centres", "projection", "log_temperature"})
-      if (item.key().size() > 10 && item.key().find(std::string("mixture.") + name) != std::string::npos)
-        EXPECT_TRUE(item.value().grad().reshape({item.value().size(0), -1}).ne(0).any(1).all().item<bool>())
-            << item.key();
+    for (const char* name : {"mixture.centres", "mixture.projection", "mixture.log_temperature"}) {
+      if (!item.key().ends_with(name)) continue;
+      const torch::Tensor own = item.value().grad().reshape({item.value().size(0), -1});
+      EXPECT_TRUE(own.ne(0).any(1).all().item<bool>()) << item.key();
+    }
   }
 }
 
@@ -235,8 +236,9 @@ TEST(FusionModel, SamplesAreAnsweredTheSameAloneAndTogether) {
       const FusionBatch batch = random_batch(every_kind(), 64);
       const torch::Tensor together = model->forward(batch).output;
       EXPECT_TRUE(at::equal(together, model->forward(batch).output));
+      const double tolerance = 1e-5 * std::max(1.0, largest(together));  // products of six modalities grow
       for (std::int64_t i = 0; i < 64; i += 9)
-        EXPECT_LT(largest(model->forward(rows_of(batch, i, 1)).output - together.narrow(0, i, 1)), 1e-5);
+        EXPECT_LT(largest(model->forward(rows_of(batch, i, 1)).output - together.narrow(0, i, 1)), tolerance);
       // Other samples, the same place.
       FusionBatch mixed = random_batch(every_kind(), 64);
       const auto keep = [](const torch::Tensor& into, const torch::Tensor& from) {
@@ -249,7 +251,7 @@ TEST(FusionModel, SamplesAreAnsweredTheSameAloneAndTogether) {
         keep(mixed.modalities[m].summary, batch.modalities[m].summary);
       }
       keep(mixed.present, batch.present);
-      EXPECT_LT(largest(model->forward(mixed).output.select(0, 5) - together.select(0, 5)), 1e-5);
+      EXPECT_LT(largest(model->forward(mixed).output.select(0, 5) - together.select(0, 5)), tolerance);
       if (own.method != FusionMethod::moe) break;
     }
   });

@@ -6,10 +6,18 @@
 namespace clearway::deep {
 namespace {
 
-/// softmax(q k' / sqrt(d)) v over the last two axes, heads being in the leading ones.
-torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
-  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  return at::matmul(at::matmul(q * scale, k.transpose(-2, -1)).softmax(-1), v);
+/// Attention of several heads. q: n x T x D, k, v: n x S x D -> n x T x D. The heads of a sample share one product, each with
+/// the queries' other columns at 0: many tiny products cost more than the zeros.
+torch::Tensor attend(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v, std::int64_t heads) {
+  const auto count = q.size(0), places = q.size(1), width = q.size(2), each = width / heads;
+  const torch::Tensor own =
+      at::eye(heads, q.options().requires_grad(false)).repeat_interleave(each, 1).view({heads, 1, width});
+  const double scale = 1 / std::sqrt(static_cast<double>(each));
+  const torch::Tensor asked = (q.unsqueeze(1) * (own * scale)).view({count, heads * places, width});
+  // Softmax runs over an outer axis, which is faster for few keys.
+  const torch::Tensor weights = at::bmm(k, asked.transpose(1, 2)).softmax(1);  // n x S x (heads T)
+  const torch::Tensor answered = at::bmm(weights.transpose(1, 2), v);
+  return (answered.view({count, heads, places, width}) * own).sum(1);
 }
 
 }  // namespace
@@ -33,16 +41,12 @@ torch::Tensor FusionLayer::forward(const torch::Tensor& input, const torch::Tens
                                    FusionResult& account) const {
   const auto count = input.size(0), batch = input.size(1), bins = input.size(2), width = input.size(3);
   const bool training = is_training();
-  const auto drop = [&](const torch::Tensor& a) { return at::dropout(a, options_.dropout, training); };
+  const auto drop = [&](const torch::Tensor& a) { return drop_shared(a, options_.dropout, training); };
   const auto rows = [&](const torch::Tensor& a) { return a.reshape({count, batch * bins, width}); };
   torch::Tensor x = input;
   if (qkv_.weight.defined()) {
-    const auto heads = options_.heads;
-    const auto parts = qkv_(rows(attention_norm_(x)))
-                           .view({count, batch, bins, 3, heads, width / heads})
-                           .permute({3, 0, 1, 4, 2, 5})
-                           .unbind();
-    const torch::Tensor mixed = attend(parts[0], parts[1], parts[2]).transpose(2, 3);  // M x B x T x h x d
+    const auto parts = qkv_(rows(attention_norm_(x))).view({count * batch, bins, 3, width}).unbind(2);
+    const torch::Tensor mixed = attend(parts[0], parts[1], parts[2], options_.heads);
     x = x + drop(attended_(rows(mixed)).view(x.sizes()));
   }
   ModalityMixture::Result met = mixture_->forward(mixture_norm_(x), present);
@@ -51,7 +55,8 @@ torch::Tensor FusionLayer::forward(const torch::Tensor& input, const torch::Tens
   if (met.auxiliary_loss.defined())
     account.auxiliary_loss =
         account.auxiliary_loss.defined() ? account.auxiliary_loss + met.auxiliary_loss : met.auxiliary_loss;
-  return x + drop(down_(drop(at::relu(up_(rows(feed_norm_(x)))))).view(x.sizes()));
+  const torch::Tensor hidden = drop(at::relu(up_(rows(feed_norm_(x)))).view({count, batch, bins, 4 * width}));
+  return x + drop(down_(hidden.view({count, batch * bins, 4 * width})).view(x.sizes()));
 }
 
 CrossAttentionLayer::CrossAttentionLayer(const FusionOptions& options, std::int64_t modalities, std::int64_t bins)
@@ -73,7 +78,7 @@ CrossAttentionLayer::CrossAttentionLayer(const FusionOptions& options, std::int6
 
 /// x: M x B x T x D -> the same. Blocks are in the order (asking, asked).
 torch::Tensor CrossAttentionLayer::over_bins(const torch::Tensor& x, const torch::Tensor& heard) const {
-  const auto batch = x.size(1), width = x.size(3), heads = options_.heads, others = modalities_ - 1;
+  const auto batch = x.size(1), width = x.size(3), others = modalities_ - 1;
   std::vector<std::int64_t> asking, asked;
   for (std::int64_t m = 0; m < modalities_; ++m)
     for (std::int64_t n = 0; n < modalities_; ++n)
@@ -85,12 +90,9 @@ torch::Tensor CrossAttentionLayer::over_bins(const torch::Tensor& x, const torch
   const torch::Tensor to = at::tensor(asked, at::kLong).to(x.device());
   const torch::Tensor flat = x.reshape({modalities_, batch * bins_, width});
   const auto blocks = modalities_ * others;
-  const torch::Tensor q = query_(flat.index_select(0, from)).view({blocks, batch, bins_, heads, width / heads});
-  const auto kv = key_value_(flat.index_select(0, to))
-                      .view({blocks, batch, bins_, 2, heads, width / heads})
-                      .permute({3, 0, 1, 4, 2, 5})
-                      .unbind();
-  const torch::Tensor answers = attend(q.transpose(2, 3), kv[0], kv[1]).transpose(2, 3);
+  const torch::Tensor q = query_(flat.index_select(0, from)).view({blocks * batch, bins_, width});
+  const auto kv = key_value_(flat.index_select(0, to)).view({blocks * batch, bins_, 2, width}).unbind(2);
+  const torch::Tensor answers = attend(q, kv[0], kv[1], options_.heads);
   const torch::Tensor out =
       attended_(answers.reshape({blocks, batch * bins_, width})).view({modalities_, others, batch, bins_, width});
   const torch::Tensor weight = heard.t().index_select(0, to).view({modalities_, others, batch, 1, 1});
@@ -116,15 +118,16 @@ torch::Tensor CrossAttentionLayer::over_modalities(const torch::Tensor& x, const
 }
 
 torch::Tensor CrossAttentionLayer::forward(const torch::Tensor& input, const torch::Tensor& heard) const {
-  const bool training = is_training();
-  const auto drop = [&](const torch::Tensor& a) { return at::dropout(a, options_.dropout, training); };
+  const auto batch = input.size(1), width = input.size(3);
+  const auto drop = [&](const torch::Tensor& a) { return drop_shared(a, options_.dropout, is_training()); };
   torch::Tensor x = input;
   if (modalities_ > 1) {
     const torch::Tensor normal = norm_(x);
     x = x + drop(bins_ > 1 ? over_bins(normal, heard) : over_modalities(normal, heard));
   }
-  const torch::Tensor rows = feed_norm_(x).reshape({modalities_, -1, x.size(3)});
-  return x + drop(down_(drop(at::relu(up_(rows)))).view(x.sizes()));
+  const torch::Tensor rows = feed_norm_(x).reshape({modalities_, batch * bins_, width});
+  const torch::Tensor hidden = drop(at::relu(up_(rows)).view({modalities_, batch, bins_, 4 * width}));
+  return x + drop(down_(hidden.view({modalities_, batch * bins_, 4 * width})).view(x.sizes()));
 }
 
 FusionHead::FusionHead(const FusionOptions& options, std::int64_t inputs, std::int64_t outputs)

@@ -11,10 +11,6 @@
 namespace clearway::deep {
 namespace {
 
-torch::Tensor activate(const torch::Tensor& x, double dropout, bool training) {
-  return at::dropout(at::gelu(x), dropout, training);
-}
-
 void add_to(torch::Tensor& total, const torch::Tensor& loss, double coefficient) {
   const torch::Tensor term = coefficient * loss;
   total = total.defined() ? total + term : term;
@@ -109,10 +105,19 @@ torch::Tensor ModalityMixture::mix(const torch::Tensor& inputs, const torch::Ten
     const torch::Tensor bias = b1.view({pools, 1, experts_ * hidden});
     const torch::Tensor before =
         pooled ? at::addmm(bias[0], x.reshape({routers * rows, width}), first[0]) : at::baddbmm(bias, x, first);
+    const torch::Tensor active = at::gelu(before).view({routers, batch, bins, experts_ * hidden});
     const torch::Tensor answered =
-        activate(before, dropout, training).view({routers, batch, bins, experts_, hidden}) * weights.unsqueeze(4);
-    // Linear in the hidden units: sums over modalities come before the product.
-    const torch::Tensor summed = pooled ? answered.sum(0) : answered.permute({1, 2, 0, 3, 4});
+        drop_shared(active, dropout, training).view({routers, batch, bins, experts_, hidden}) * weights.unsqueeze(4);
+    // Linear in the hidden units: sums over modalities come before the product. Unbinding hands gelu a contiguous gradient;
+    // given another one, torch 1.13 with oneDNN returns memory that nobody wrote.
+    torch::Tensor summed;
+    if (pooled) {
+      summed = answered.sum(0);
+    } else {
+      std::vector<torch::Tensor> own = answered.unbind();
+      for (torch::Tensor& a : own) a = a.reshape({rows, experts_ * hidden});
+      summed = at::cat(own, 1);
+    }
     return at::addmm(constant, summed.reshape({rows, pools * experts_ * hidden}),
                      w2.view({pools * experts_ * hidden, outputs}));
   }
@@ -128,7 +133,8 @@ torch::Tensor ModalityMixture::mix(const torch::Tensor& inputs, const torch::Ten
     for (std::size_t i = 0; i < shares.size(); ++i) {
       const torch::Tensor index = shares[i].detach().nonzero().squeeze(1);
       const torch::Tensor answered =
-          activate(at::addmm(bias[i], pool_inputs[pool].index_select(0, index), first[i]), dropout, training) *
+          at::dropout(at::gelu(at::addmm(bias[i], pool_inputs[pool].index_select(0, index), first[i])), dropout,
+                      training) *
           shares[i].index_select(0, index).unsqueeze(1);
       if (routers > pools) {  // a pool for several modalities: their rows of one sample are added first
         const torch::Tensor summed = at::zeros({rows, hidden}, answered.options().requires_grad(false))

@@ -55,4 +55,13 @@ struct StackedNorm {
   torch::Tensor weight, bias;
 };
 
+/// Dropout with one draw for all bins of a sample, x: M x B x T x D (Gal and Ghahramani 2016); drawing would else take more
+/// time than the products.
+inline torch::Tensor drop_shared(const torch::Tensor& x, double chance, bool training) {
+  if (!training || chance <= 0) return x;
+  const torch::Tensor kept =
+      at::empty({x.size(0), x.size(1), 1, x.size(3)}, x.options().requires_grad(false)).bernoulli_(1 - chance);
+  return x * kept.div_(1 - chance);
+}
+
 }  // namespace clearway::deep

@@ -23,6 +23,8 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_generate_command());
   commands.push_back(make_study_collapse_command());
   commands.push_back(make_study_teacher_command());
+  commands.push_back(make_fuse_init_command());
+  commands.push_back(make_fuse_synthetic_command());
   commands.push_back(make_fuse_train_command());
   commands.push_back(make_fuse_evaluate_command());
   commands.push_back(make_fuse_predict_command());

@@ -27,6 +27,8 @@ std::unique_ptr<Command> make_evaluate_command();
 std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_study_collapse_command();
 std::unique_ptr<Command> make_study_teacher_command();
+std::unique_ptr<Command> make_fuse_init_command();
+std::unique_ptr<Command> make_fuse_synthetic_command();
 std::unique_ptr<Command> make_fuse_train_command();
 std::unique_ptr<Command> make_fuse_evaluate_command();
 std::unique_ptr<Command> make_fuse_predict_command();

@@ -159,6 +159,17 @@ TEST(FusionSpec, MistakesInModalitiesAreNamed) {
             "are records, outcomes");
 }
 
+TEST(FusionSpec, EveryKeyIsInTheDocumentation) {
+  const std::string page = read_file(CLEARWAY_SOURCE "/docs/fusion-data.md");
+  const auto check = [&](std::string_view name, const auto&, const OptionInfo&) {
+    EXPECT_NE(page.find("`" + snake_case(name) + "`"), std::string::npos) << name;
+  };
+  SourceSpec::visit(SourceSpec(), check);
+  TimeSpec::visit(TimeSpec(), check);
+  TargetSpec::visit(TargetSpec(), check);
+  ModalitySpec::visit(ModalitySpec(), check);
+}
+
 TEST(FusionSpec, FilesAreFoundByPatternInOrder) {
   TemporaryFolder folder;
   std::filesystem::create_directories(folder / "set");

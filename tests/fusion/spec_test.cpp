@@ -93,8 +93,8 @@ TEST(FusionSpec, WrittenAndReadBackIsEqual) {
 TEST(FusionSpec, MistakesAreNamedWithTheNearestKey) {
   EXPECT_EQ(error_with(R"({"modalties": []})"), "spec.json: there is no key 'modalties' (did you mean 'modalities'?)");
   EXPECT_EQ(error_with(R"({"modalities": null})"), "spec.json: modalities is missing");
-  EXPECT_EQ(error_with(R"({"sources": {"records": {"fromat": "long"}}})"),
-            "spec.json: sources: records: there is no key 'fromat' (did you mean 'format'?)");
+  EXPECT_EQ(error_with(R"({"sources": {"records": {"forma": "long"}}})"),
+            "spec.json: sources: records: there is no key 'forma' (did you mean 'format'?)");
   EXPECT_EQ(error_with(R"({"sources": {"records": {"format": "lang"}}})"),
             "spec.json: sources: records: format must be one of long, wide, npy, not 'lang' (did you mean 'long'?)");
   EXPECT_EQ(error_with(R"({"sources": {"records": {"path": null}}})"), "spec.json: sources: records: path is missing");
@@ -164,10 +164,14 @@ TEST(FusionSpec, EveryKeyIsInTheDocumentation) {
   const auto check = [&](std::string_view name, const auto&, const OptionInfo&) {
     EXPECT_NE(page.find("`" + snake_case(name) + "`"), std::string::npos) << name;
   };
-  SourceSpec::visit(SourceSpec(), check);
-  TimeSpec::visit(TimeSpec(), check);
-  TargetSpec::visit(TargetSpec(), check);
-  ModalitySpec::visit(ModalitySpec(), check);
+  const SourceSpec source;
+  SourceSpec::visit(source, check);
+  const TimeSpec time;
+  TimeSpec::visit(time, check);
+  const TargetSpec target;
+  TargetSpec::visit(target, check);
+  const ModalitySpec modality;
+  ModalitySpec::visit(modality, check);
 }
 
 TEST(FusionSpec, FilesAreFoundByPatternInOrder) {

@@ -9,6 +9,7 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/train/fusion_usage.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -217,10 +218,7 @@ Json measure_fused(const FuseMeasured& measured, const FuseMeasureOptions& optio
 
   std::map<int, std::vector<Eigen::Index>> by_count;
   std::map<std::string, std::vector<Eigen::Index>> by_pattern;
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  const torch::Tensor present = samples.present().index_select(0, wanted).contiguous();
+  const torch::Tensor present = samples.present().index_select(0, train::row_tensor(rows)).contiguous();
   for (Eigen::Index i = 0; i < n; ++i) {
     by_count[there[static_cast<std::size_t>(i)]].push_back(i);
     by_pattern[pattern_name(present[i], samples.shapes())].push_back(i);

@@ -8,6 +8,7 @@
 #include "clearway/base/table.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/io/csv.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -52,10 +53,7 @@ std::string names_there(const torch::Tensor& present, const std::vector<fusion::
 }
 
 torch::Tensor present_of(const train::FusionTensors& tensors, const std::vector<std::int64_t>& rows) {
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  return tensors.present().index_select(0, wanted).contiguous();
+  return tensors.present().index_select(0, train::row_tensor(rows)).contiguous();
 }
 
 /// The names of outputs: the event, classes, labels or columns.
@@ -178,9 +176,7 @@ Json explain_predictions(const train::FusionEnsemble& ensemble, const train::Fus
     without.push_back(ensemble.predict(tensors, rows, less));
   }
   std::vector<std::vector<torch::Tensor>> weights(rows.size());  // per row and layer: R x N
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
+  const torch::Tensor wanted = train::row_tensor(rows);
   std::size_t row = 0;
   train::fusion_outputs(*ensemble.members().front(), tensors, wanted, {}, 512,
                         [&](const torch::Tensor& some, const deep::FusionResult& result) {

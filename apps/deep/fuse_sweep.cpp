@@ -14,6 +14,7 @@
 #include "clearway/base/text.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/train/fusion_sweep.hpp"
+#include "clearway/train/tensor_rows.hpp"
 #include "fuse_measures.hpp"
 #include "fuse_run.hpp"
 #include "process_pool.hpp"
@@ -27,10 +28,7 @@ namespace {
 /// the sample, the modality's name and the seed, so that all variants lose the same.
 torch::Tensor with_missing(const fusion::PreparedData& data, const train::FusionTensors& tensors,
                            const std::vector<std::int64_t>& rows, double rate, std::uint64_t seed) {
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  torch::Tensor present = tensors.present().index_select(0, wanted).contiguous();
+  torch::Tensor present = tensors.present().index_select(0, train::row_tensor(rows)).contiguous();
   if (rate <= 0) return present;
   const auto width = static_cast<std::size_t>(present.size(1));
   float* numbers = present.data_ptr<float>();

@@ -11,22 +11,12 @@
 #include "clearway/core/abstention.hpp"
 #include "clearway/core/ensemble.hpp"
 #include "clearway/core/prediction_scores.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
 
 using fusion::TargetKind;
-
-Matrix to_matrix(const torch::Tensor& tensor) {
-  const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-  return Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-      whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1);
-}
-
-torch::Tensor row_tensor(const std::vector<std::int64_t>& rows) {
-  return at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-      .clone();
-}
 
 /// log(p / (1 - p)) with p held away from 0 and 1.
 double logit(double p) {

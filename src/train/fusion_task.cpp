@@ -6,6 +6,7 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/base/random.hpp"
 #include "clearway/train/fusion_scores.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
@@ -21,31 +22,21 @@ torch::Tensor copy_of(const std::vector<T>& numbers, at::IntArrayRef shape, at::
   return at::from_blob(const_cast<T*>(numbers.data()), shape, type).to(at::kFloat, false, true);
 }
 
-torch::Tensor row_tensor(const std::vector<std::int64_t>& rows) {
-  return at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-      .clone();
-}
-
 /// The leading score of raw outputs, where it exists.
 std::optional<double> leading_score_of(TargetKind kind, const torch::Tensor& output, const torch::Tensor& target) {
-  const auto matrix = [](const torch::Tensor& tensor) {
-    const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-    return Matrix(Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-        whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1));
-  };
   FusionPrediction prediction;
   prediction.kind = kind;
-  const Matrix truth = matrix(target);
+  const Matrix truth = to_matrix(target);
   switch (kind) {
     case TargetKind::binary:
     case TargetKind::multilabel:
-      prediction.mean = matrix(output.sigmoid());
+      prediction.mean = to_matrix(output.sigmoid());
       break;
     case TargetKind::multiclass:
-      prediction.mean = matrix(output.softmax(1));
+      prediction.mean = to_matrix(output.softmax(1));
       break;
     case TargetKind::regression:
-      prediction.mean = matrix(output.narrow(1, 0, truth.cols()));
+      prediction.mean = to_matrix(output.narrow(1, 0, truth.cols()));
       break;
   }
   if (!prediction.mean.allFinite()) return std::nullopt;

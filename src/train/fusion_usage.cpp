@@ -7,16 +7,10 @@
 #include <limits>
 
 #include "clearway/core/routing.hpp"
-#include "clearway/train/tensors.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
-
-Matrix to_matrix(const torch::Tensor& tensor) {
-  const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-  return Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-      whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1);
-}
 
 double entropy(const Vector& p) {
   double out = 0;
@@ -119,9 +113,7 @@ Json vector_json(const Vector& vector) {
 FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples, const std::vector<std::int64_t>& rows,
                          const Vector& event) {
   const torch::NoGradGuard off;
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
+  const torch::Tensor wanted = row_tensor(rows);
   std::vector<Sums> sums;
   std::int64_t done = 0;
   fusion_outputs(model, samples, wanted, {}, 512, [&](const torch::Tensor& some, const deep::FusionResult& result) {

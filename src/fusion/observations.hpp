@@ -83,6 +83,15 @@ FileReading read_npy_file(const std::string& path, const std::string& rows_path,
                           TimeUnit unit, const Modalities& modalities, std::size_t all_modalities,
                           const std::vector<std::string>& samples);
 
+/// Numbers by size, then other names by bytes.
+bool name_less(const std::string& a, const std::string& b);
+/// Times of a modality become shares of the horizon (0: none) since the sample's index time; what is outside is counted and
+/// left out.
+std::vector<Observation> within_horizon(const ModalityReading& modality, std::vector<Observation> entries,
+                                        const std::vector<double>& index_times, double horizon, ModalityReport& report);
+/// Rows of `samples` samples, codes of names in the order of names.
+RawModality assemble_rows(const ModalityReading& modality, std::vector<Observation> entries, std::size_t samples);
+
 /// Names of the columns of a CSV, from its first line.
 std::vector<std::string> header_of(const std::string& path, const SourceSpec& source);
 Table read_wide(const std::string& path, const SourceSpec& source);

@@ -27,13 +27,6 @@ using Names = std::vector<std::string>;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostModalities = 65535;
 
-bool name_less(const std::string& a, const std::string& b) {
-  double x = 0, y = 0;
-  const bool a_number = read_finite(a, x), b_number = read_finite(b, y);
-  if (a_number != b_number) return a_number;
-  return a_number && x != y ? x < y : a < b;
-}
-
 bool matches(const std::string& name, const std::string& pattern) {
   // One '*' at a time, greedily from the left: enough for names of columns.
   std::size_t n = 0, p = 0, star = std::string::npos, mark = 0;
@@ -183,7 +176,7 @@ class Reader {
     for (const auto& row : labels_)
       if (!row[0].empty()) distinct.insert(row[0]);
     Names classes(distinct.begin(), distinct.end());
-    std::sort(classes.begin(), classes.end(), name_less);
+    std::sort(classes.begin(), classes.end(), detail::name_less);
     return classes;
   }
 
@@ -407,117 +400,10 @@ class Reader {
   void assemble(std::size_t m) {
     const ModalityReading& modality = modalities_[m];
     ModalityReport& report = data_.report.modalities[m];
-    std::vector<Observation> kept = within_horizon(modality, report);
-    by_modality_[m] = {};
-    RawModality raw;
-    raw.name = modality.spec->name;
-    raw.kind = modality.spec->kind;
-    raw.features = modality.features;
-    raw.levels.resize(modality.features.size());
-    for (std::size_t f = 0; f < modality.features.size(); ++f)
-      if (modality.named[f]) sort_names(kept, f, pools_[m][f].names(), raw.levels[f]);
-    std::sort(kept.begin(), kept.end(), [](const Observation& a, const Observation& b) {
-      return std::tie(a.sample, a.time, a.feature, a.value) < std::tie(b.sample, b.time, b.feature, b.value);
-    });
-    if (raw.kind == ModalityKind::text) {
-      assemble_texts(kept, raw);
-    } else if (is_series(raw.kind)) {
-      assemble_series(kept, raw);
-    } else {
-      assemble_vectors(kept, raw);
-    }
+    std::vector<Observation> kept =
+        detail::within_horizon(modality, std::move(by_modality_[m]), index_times_, spec_.time.horizon, report);
     report.observations = kept.size();
-    data_.modalities.push_back(std::move(raw));
-  }
-
-  std::vector<Observation> within_horizon(const ModalityReading& modality, ModalityReport& report) {
-    std::vector<Observation> kept;
-    kept.reserve(by_modality_[modality.index].size());
-    const double horizon = spec_.time.horizon;
-    for (Observation entry : by_modality_[modality.index]) {
-      if (!modality.share_times && entry.time != detail::kNoTime) {
-        entry.time -= index_times_[entry.sample];
-        if (modality.spec->at && std::abs(entry.time - *modality.spec->at) > 1e-9) continue;
-        if (horizon > 0) {
-          entry.time /= horizon;
-          if (entry.time < 0) ++report.before_index;
-          if (entry.time > 1) ++report.after_horizon;
-          if (entry.time < 0 || entry.time > 1) continue;
-        }
-      }
-      kept.push_back(entry);
-    }
-    return kept;
-  }
-
-  /// Codes in order of arrival become codes in order of names.
-  static void sort_names(std::vector<Observation>& entries, std::size_t feature, const Names& arrived, Names& sorted) {
-    sorted = arrived;
-    std::sort(sorted.begin(), sorted.end(), name_less);
-    std::vector<double> code(arrived.size());
-    for (std::size_t i = 0; i < arrived.size(); ++i)
-      code[i] =
-          static_cast<double>(std::lower_bound(sorted.begin(), sorted.end(), arrived[i], name_less) - sorted.begin());
-    for (Observation& entry : entries)
-      if (entry.feature == feature) entry.value = code[static_cast<std::size_t>(entry.value)];
-  }
-
-  /// offsets[i + 1] holds the rows of sample i: sums them up.
-  void finish_offsets(RawModality& raw) const {
-    for (std::size_t i = 1; i < raw.offsets.size(); ++i) raw.offsets[i] += raw.offsets[i - 1];
-  }
-
-  void assemble_series(const std::vector<Observation>& entries, RawModality& raw) const {
-    const std::size_t width = raw.features.size();
-    raw.offsets.assign(data_.ids.size() + 1, 0);
-    std::vector<std::size_t> repeats(width);
-    for (std::size_t begin = 0; begin < entries.size();) {
-      const Observation& first = entries[begin];
-      std::size_t end = begin;
-      std::fill(repeats.begin(), repeats.end(), 0);
-      const std::size_t row = raw.times.size();
-      for (; end < entries.size() && entries[end].sample == first.sample && entries[end].time == first.time; ++end) {
-        const std::size_t here = row + repeats[entries[end].feature]++;
-        if (here == raw.times.size()) {
-          raw.times.push_back(first.time);
-          raw.values.resize(raw.values.size() + width, std::nan(""));
-        }
-        raw.values[here * width + entries[end].feature] = entries[end].value;
-      }
-      raw.offsets[first.sample + 1] += static_cast<std::int64_t>(raw.times.size() - row);
-      begin = end;
-    }
-    finish_offsets(raw);
-  }
-
-  /// The earliest value of each feature.
-  void assemble_vectors(const std::vector<Observation>& entries, RawModality& raw) const {
-    const std::size_t width = raw.features.size();
-    raw.offsets.assign(data_.ids.size() + 1, 0);
-    for (std::size_t begin = 0; begin < entries.size();) {
-      const std::uint32_t sample = entries[begin].sample;
-      const std::size_t row = raw.values.size();
-      raw.values.resize(row + width, std::nan(""));
-      for (; begin < entries.size() && entries[begin].sample == sample; ++begin)
-        if (double& value = raw.values[row + entries[begin].feature]; std::isnan(value)) value = entries[begin].value;
-      raw.offsets[sample + 1] = 1;
-    }
-    finish_offsets(raw);
-  }
-
-  void assemble_texts(const std::vector<Observation>& entries, RawModality& raw) const {
-    const Names texts = std::move(raw.levels[0]);
-    raw.levels.assign(1, {});
-    raw.offsets.assign(data_.ids.size() + 1, 0);
-    for (std::size_t begin = 0; begin < entries.size();) {
-      const std::uint32_t sample = entries[begin].sample;
-      std::string all;
-      for (; begin < entries.size() && entries[begin].sample == sample; ++begin)
-        all.append(all.empty() ? "" : "\n").append(texts[static_cast<std::size_t>(entries[begin].value)]);
-      raw.texts.push_back(std::move(all));
-      raw.offsets[sample + 1] = 1;
-    }
-    finish_offsets(raw);
+    data_.modalities.push_back(detail::assemble_rows(modality, std::move(kept), data_.ids.size()));
   }
 
   static constexpr std::uint32_t kLeftOut = static_cast<std::uint32_t>(-1);

@@ -1,7 +1,7 @@
 #include "layers.hpp"
 
 #include <cmath>
-#include <limits>
+#include <vector>
 
 namespace clearway::deep {
 namespace {
@@ -101,13 +101,13 @@ torch::Tensor CrossAttentionLayer::over_bins(const torch::Tensor& x, const torch
 
 /// x: M x B x 1 x D -> the same.
 torch::Tensor CrossAttentionLayer::over_modalities(const torch::Tensor& x, const torch::Tensor& heard) const {
-  const auto batch = x.size(1), width = x.size(3), heads = options_.heads;
+  const auto batch = x.size(1), width = x.size(3), heads = options_.heads, each = width / heads;
   const torch::Tensor flat = x.squeeze(2);
   const auto by_head = [&](const torch::Tensor& a) {  // M x B x D -> B x h x M x d
-    return a.reshape({modalities_, batch, heads, width / heads}).permute({1, 2, 0, 3});
+    return a.reshape({modalities_, batch, heads, each}).permute({1, 2, 0, 3});
   };
   const auto kv = key_value_(flat).split(width, 2);
-  const double scale = 1 / std::sqrt(static_cast<double>(width / heads));
+  const double scale = 1 / std::sqrt(static_cast<double>(each));
   const torch::Tensor scores = at::matmul(by_head(query_(flat)) * scale, by_head(kv[0]).transpose(2, 3));
   const torch::Tensor itself = at::eye(modalities_, heard.options());
   const torch::Tensor open = (heard.unsqueeze(1) * (1 - itself)).unsqueeze(1);  // B x 1 x M x M

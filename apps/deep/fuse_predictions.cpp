@@ -8,6 +8,7 @@
 #include "clearway/base/table.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/io/csv.hpp"
+#include "clearway/train/fusion_usage.hpp"
 #include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
@@ -177,14 +178,17 @@ Json explain_predictions(const train::FusionEnsemble& ensemble, const train::Fus
   }
   std::vector<std::vector<torch::Tensor>> weights(rows.size());  // per row and layer: R x N
   const torch::Tensor wanted = train::row_tensor(rows);
+  const bool disjoint = ensemble.options().router == deep::FusionRouter::disjoint;
   std::size_t row = 0;
-  train::fusion_outputs(*ensemble.members().front(), tensors, wanted, {}, 512,
-                        [&](const torch::Tensor& some, const deep::FusionResult& result) {
-                          for (std::int64_t b = 0; b < some.size(0); ++b, ++row)
-                            for (const deep::FusionRouting& layer : result.layers)
-                              if (layer.weights.defined())
-                                weights[row].push_back(layer.weights[b].mean(1).to(at::kDouble).contiguous());
-                        });
+  train::fusion_outputs(
+      *ensemble.members().front(), tensors, wanted, {}, 512,
+      [&](const torch::Tensor& some, const deep::FusionResult& result) {
+        for (std::int64_t b = 0; b < some.size(0); ++b, ++row)
+          for (const deep::FusionRouting& layer : result.layers)
+            if (layer.weights.defined())
+              weights[row].push_back(
+                  train::of_all_experts(layer.weights.narrow(0, b, 1), disjoint)[0].mean(1).to(at::kDouble));
+      });
   Json out = Json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto r = static_cast<Eigen::Index>(i);

@@ -147,6 +147,15 @@ FusionTask::FusionTask(std::shared_ptr<deep::FusionModel> model, const FusionTen
       seed_(seed) {
   if (train_.empty()) user_error("no samples are left to train on");
   if (valid.empty()) user_error("no samples are left to choose the best epoch by (split: valid)");
+  if (!samples_.target().defined()) user_error("the samples have no outcomes to learn from");
+  if (options_.choose != FusionChoice::score) return;
+  // Numbers that all differ have the score wherever the outcomes do.
+  const torch::Tensor target = samples_.target().index_select(0, valid_);
+  const std::int64_t width = kind_ == TargetKind::multiclass ? 2 : target.dim() > 1 ? target.size(1) : 1;
+  const torch::Tensor output = at::linspace(-1, 1, valid_.size(0)).unsqueeze(1).expand({valid_.size(0), width});
+  if (kind_ != TargetKind::multiclass && !leading_score_of(kind_, output, target))
+    user_error("choose must be loss, not score: the {} validation samples, whose outcomes are all equal, have no {}",
+               valid_.size(0), leading_score(kind_));
 }
 
 std::int64_t FusionTask::steps_per_epoch() const {
@@ -220,12 +229,12 @@ Scalars FusionTask::evaluate() {
   const torch::Tensor target = samples_.target().index_select(0, valid_);
   const double loss = fusion_loss(kind_, output, target).item<double>();
   Scalars out{{"valid/loss", loss}};
-  if (const auto score = leading_score_of(kind_, output, target))
-    out.emplace_back("valid/" + std::string(leading_score(kind_)), *score);
-  double value = loss;
-  for (const auto& [name, number] : out)
-    if (name == metric()) value = number;
-  if (std::isfinite(value) && (!best_value_ || (larger_is_better() ? value > *best_value_ : value < *best_value_))) {
+  std::optional<double> value = loss;
+  const auto score = leading_score_of(kind_, output, target);
+  if (score) out.emplace_back("valid/" + std::string(leading_score(kind_)), *score);
+  if (options_.choose == FusionChoice::score) value = score;
+  if (value && std::isfinite(*value) &&
+      (!best_value_ || (larger_is_better() ? *value > *best_value_ : *value < *best_value_))) {
     best_value_ = value;
     best_.clear();
     for (const auto& entry : module_tensors(*model_)) best_.push_back(entry.second.detach().clone());

@@ -27,8 +27,10 @@ struct Sums {
   torch::Tensor event;                        // N
 };
 
-void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& present, const torch::Tensor& event) {
-  const torch::Tensor weights = routing.weights.to(at::kDouble);
+void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& present, const torch::Tensor& event,
+         bool disjoint) {
+  const torch::Tensor weights = of_all_experts(routing.weights, disjoint).to(at::kDouble);
+  const torch::Tensor probabilities = of_all_experts(routing.probabilities, disjoint).to(at::kDouble);
   const std::int64_t routers = weights.size(1);
   // A joint router is asked about every sample, that of a modality only about samples that have it.
   const torch::Tensor there =
@@ -42,7 +44,7 @@ void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& pr
   };
   sum_into(sums.mass, per_sample.sum(0));
   sum_into(sums.chosen, (counted > 0).to(at::kDouble).mean(2).sum(0));
-  sum_into(sums.probabilities, (routing.probabilities.to(at::kDouble) * there).mean(2).sum(0));
+  sum_into(sums.probabilities, (probabilities * there).mean(2).sum(0));
   sum_into(sums.asked, (counted.sum(3) > 0).to(at::kDouble).mean(2).sum(0));
   sum_into(sums.top, std::get<0>(counted.max(3)).mean(2).sum(0));
   const torch::Tensor of_expert = per_sample.sum(1);  // B x N
@@ -110,10 +112,21 @@ Json vector_json(const Vector& vector) {
 
 }  // namespace
 
+torch::Tensor of_all_experts(const torch::Tensor& routing, bool disjoint) {
+  const std::int64_t routers = routing.size(1), experts = routing.size(3);
+  if (!disjoint || routers == 1) return routing;
+  const torch::Tensor out =
+      at::zeros({routing.size(0), routers, routing.size(2), routers * experts}, routing.options());
+  for (std::int64_t r = 0; r < routers; ++r)
+    out.select(1, r).narrow(2, r * experts, experts).copy_(routing.select(1, r));
+  return out;
+}
+
 FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples, const std::vector<std::int64_t>& rows,
                          const Vector& event) {
   const torch::NoGradGuard off;
   const torch::Tensor wanted = row_tensor(rows);
+  const bool disjoint = model.options().router == deep::FusionRouter::disjoint;
   std::vector<Sums> sums;
   std::int64_t done = 0;
   fusion_outputs(model, samples, wanted, {}, 512, [&](const torch::Tensor& some, const deep::FusionResult& result) {
@@ -124,7 +137,7 @@ FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples,
     done += some.size(0);
     sums.resize(result.layers.size());
     for (std::size_t i = 0; i < result.layers.size(); ++i)
-      if (result.layers[i].weights.defined()) add(sums[i], result.layers[i], present, true_events);
+      if (result.layers[i].weights.defined()) add(sums[i], result.layers[i], present, true_events, disjoint);
   });
   FusionUsage out;
   for (const Sums& layer : sums)

@@ -1,6 +1,7 @@
 // Which experts a fusion model asks, and for whom: what tells whether routing means anything.
 //
 // Per layer and router (one per modality, or one joint one), over the decisions whose modality is there:
+// (disjoint routers have a pool of experts each: N counts the experts of all pools)
 //   mass          mean weight of an expert
 //   chosen        share of decisions that have the expert among their top k
 //   information   I(modality; expert) / log min(M, N) of the routers' own distributions before the choice, minus the entropy
@@ -37,6 +38,10 @@ struct FusionLayerUsage {
 struct FusionUsage {
   std::vector<FusionLayerUsage> layers;
 };
+
+/// Weights or probabilities B x R x P x N of a layer over all its experts: those of disjoint routers have a pool each, so that
+/// expert i of router r is number r N + i of R N; the others share one pool and stay as they are.
+torch::Tensor of_all_experts(const torch::Tensor& routing, bool disjoint);
 
 /// Over these samples. `event` has one number per row (0, 1), or is empty.
 FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples, const std::vector<std::int64_t>& rows,

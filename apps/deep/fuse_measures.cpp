@@ -52,7 +52,8 @@ Json scores_json(const std::vector<train::FusionScore>& scores, Eigen::Index row
   Json out = Json::array();
   for (const train::FusionScore& score : scores) {
     Json entry = {{"score", score.name}, {"larger_is_better", score.larger_is_better}};
-    if (bootstrap.replications >= 2)
+    // Drawing with replacement adds to a calibration error: its percentile interval may lie above the value.
+    if (bootstrap.replications >= 2 && score.name != "ece")
       entry.update(interval_json(bootstrap_score(score.score, rows, bootstrap)));
     else
       entry["value"] = json_number_or_null(value_of(score, rows));

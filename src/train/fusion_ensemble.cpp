@@ -168,7 +168,7 @@ void FusionEnsemble::calibrate(const FusionTensors& samples, const std::vector<s
   thresholds_ = choose_thresholds(prediction, target);
   quantiles_.clear();
   const std::vector<int> there = modalities_there(samples, rows);
-  const double alpha = 1 - level;
+  const double alpha = std::round(1e12 * (1 - level)) / 1e12;  // 0.1 and not 0.09999999999999998
   if (target_.kind == TargetKind::regression) {
     for (Eigen::Index j = 0; j < target_.outputs(); ++j)
       quantiles_.push_back(fit_conformal(

@@ -69,13 +69,14 @@ FusionLayerUsage finished(const Sums& sums, const std::vector<fusion::ModalitySh
   const double total = std::max(out.samples.sum(), 1e-300);
   out.load_entropy = normalised_entropy(out.samples / total);
   out.dead = dead_experts(out.samples / total);
-  const Vector per_expert = out.samples.cwiseMax(1e-300).cwiseInverse();
-  out.presence = per_expert.asDiagonal() * to_matrix(sums.presence);
+  out.presence = to_matrix(sums.presence);
+  for (Eigen::Index e = 0; e < experts; ++e)
+    out.presence.row(e) /= out.samples(e) > 0 ? out.samples(e) : std::numeric_limits<double>::quiet_NaN();
   out.event_rate = Vector::Constant(experts, std::numeric_limits<double>::quiet_NaN());
   if (sums.event.defined()) {
     const Vector events = to_matrix(sums.event).col(0);
     for (Eigen::Index e = 0; e < experts; ++e)
-      if (out.samples(e) > 1e-9) out.event_rate(e) = events(e) / out.samples(e);
+      if (out.samples(e) > 0) out.event_rate(e) = events(e) / out.samples(e);
   }
   if (routers > 1) {
     const Matrix probabilities = to_matrix(sums.probabilities);

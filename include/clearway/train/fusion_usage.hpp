@@ -31,8 +31,8 @@ struct FusionLayerUsage {
   double load_entropy = 0;           ///< normalised entropy of the experts' total mass
   std::vector<int> dead;             ///< experts with less than a tenth of their fair share
   Vector samples;                    ///< N, total mass
-  Vector event_rate;                 ///< N; NaN without a binary target
-  Matrix presence;                   ///< N x M
+  Vector event_rate;                 ///< N; NaN without a binary target, and for an expert that nobody asked
+  Matrix presence;                   ///< N x M; NaN likewise
 };
 
 struct FusionUsage {

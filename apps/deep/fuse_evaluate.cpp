@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "clearway/base/parallel.hpp"
+#include "clearway/base/text.hpp"
 #include "fuse_measures.hpp"
 #include "fuse_run.hpp"
 #include "programs.hpp"
@@ -21,6 +22,13 @@ std::vector<std::int64_t> rows_of(const FusedRun& run, const FusedSamples& sampl
   }
   std::vector<std::int64_t> out(static_cast<std::size_t>(samples.data.samples()));
   std::iota(out.begin(), out.end(), 0);
+  return out;
+}
+
+/// Names of columns and classes.
+std::vector<std::string> outcomes(const FusedRun& run) {
+  std::vector<std::string> out = run.ensemble->target().names;
+  for (const std::string& name : run.ensemble->target().classes) out.push_back(name);
   return out;
 }
 
@@ -46,6 +54,10 @@ ExitCode fuse_evaluate(FuseEvaluateRequest& request, Context& context) {
   FusedRun other = open_fused_run(request.against);
   if (other.ensemble->target().kind != run.ensemble->target().kind)
     user_error("{} and {} predict different kinds of outcome", request.run, request.against);
+  if (other.ensemble->target().names != run.ensemble->target().names ||
+      other.ensemble->target().classes != run.ensemble->target().classes)
+    user_error("{} and {} predict different outcomes, {} and {}", request.run, request.against,
+               short_list(outcomes(run)), short_list(outcomes(other)));
   // The other run reads the same samples in its own way: its modalities, its preparation.
   const FusedSamples theirs = read_fused_samples(other, request.data, false);
   std::map<std::string, std::int64_t> place;
@@ -58,13 +70,15 @@ ExitCode fuse_evaluate(FuseEvaluateRequest& request, Context& context) {
       user_error("{}: does not have sample '{}' of {}", request.against,
                  samples.data.ids[static_cast<std::size_t>(row)], request.run);
     their_rows.push_back(found->second);
-    if (theirs.own &&
-        std::find(other.split.train.begin(), other.split.train.end(), found->second) != other.split.train.end())
-      ++learned;
+    const auto holds = [&](const std::vector<std::int64_t>& side) {
+      return std::find(side.begin(), side.end(), found->second) != side.end();
+    };
+    if (theirs.own && (holds(other.split.train) || holds(other.split.valid))) ++learned;
   }
   if (learned > 0)
-    context.console.warn(fmt::format("{} learned from {} of these {} samples: the comparison favours it",
-                                     request.against, learned, rows.size()));
+    context.console.warn(
+        fmt::format("{} was trained or calibrated on {} of these {} samples: the comparison favours it",
+                    request.against, learned, rows.size()));
   const Json out = {
       {"first", request.run},
       {"second", request.against},

@@ -9,6 +9,7 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/train/fusion_usage.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -51,7 +52,8 @@ Json scores_json(const std::vector<train::FusionScore>& scores, Eigen::Index row
   Json out = Json::array();
   for (const train::FusionScore& score : scores) {
     Json entry = {{"score", score.name}, {"larger_is_better", score.larger_is_better}};
-    if (bootstrap.replications >= 2)
+    // Drawing with replacement adds to a calibration error: its percentile interval may lie above the value.
+    if (bootstrap.replications >= 2 && score.name != "ece")
       entry.update(interval_json(bootstrap_score(score.score, rows, bootstrap)));
     else
       entry["value"] = json_number_or_null(value_of(score, rows));
@@ -217,10 +219,7 @@ Json measure_fused(const FuseMeasured& measured, const FuseMeasureOptions& optio
 
   std::map<int, std::vector<Eigen::Index>> by_count;
   std::map<std::string, std::vector<Eigen::Index>> by_pattern;
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  const torch::Tensor present = samples.present().index_select(0, wanted).contiguous();
+  const torch::Tensor present = samples.present().index_select(0, train::row_tensor(rows)).contiguous();
   for (Eigen::Index i = 0; i < n; ++i) {
     by_count[there[static_cast<std::size_t>(i)]].push_back(i);
     by_pattern[pattern_name(present[i], samples.shapes())].push_back(i);

@@ -8,6 +8,8 @@
 #include "clearway/base/table.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/io/csv.hpp"
+#include "clearway/train/fusion_usage.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -52,10 +54,7 @@ std::string names_there(const torch::Tensor& present, const std::vector<fusion::
 }
 
 torch::Tensor present_of(const train::FusionTensors& tensors, const std::vector<std::int64_t>& rows) {
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  return tensors.present().index_select(0, wanted).contiguous();
+  return tensors.present().index_select(0, train::row_tensor(rows)).contiguous();
 }
 
 /// The names of outputs: the event, classes, labels or columns.
@@ -178,17 +177,18 @@ Json explain_predictions(const train::FusionEnsemble& ensemble, const train::Fus
     without.push_back(ensemble.predict(tensors, rows, less));
   }
   std::vector<std::vector<torch::Tensor>> weights(rows.size());  // per row and layer: R x N
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
+  const torch::Tensor wanted = train::row_tensor(rows);
+  const bool disjoint = ensemble.options().router == deep::FusionRouter::disjoint;
   std::size_t row = 0;
-  train::fusion_outputs(*ensemble.members().front(), tensors, wanted, {}, 512,
-                        [&](const torch::Tensor& some, const deep::FusionResult& result) {
-                          for (std::int64_t b = 0; b < some.size(0); ++b, ++row)
-                            for (const deep::FusionRouting& layer : result.layers)
-                              if (layer.weights.defined())
-                                weights[row].push_back(layer.weights[b].mean(1).to(at::kDouble).contiguous());
-                        });
+  train::fusion_outputs(
+      *ensemble.members().front(), tensors, wanted, {}, 512,
+      [&](const torch::Tensor& some, const deep::FusionResult& result) {
+        for (std::int64_t b = 0; b < some.size(0); ++b, ++row)
+          for (const deep::FusionRouting& layer : result.layers)
+            if (layer.weights.defined())
+              weights[row].push_back(
+                  train::of_all_experts(layer.weights.narrow(0, b, 1), disjoint)[0].mean(1).to(at::kDouble));
+      });
   Json out = Json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto r = static_cast<Eigen::Index>(i);

@@ -61,10 +61,64 @@ std::string member_folder(const std::string& run, std::int64_t member) {
   return (std::filesystem::path(run) / "members" / std::to_string(member + 1)).string();
 }
 
+Json fused_config(const RunFolder& folder) {
+  if (!folder.has("config.json")) user_error("{}: is no run of clearway fuse train", folder.path());
+  Json config = folder.read_json("config.json");
+  if (!config.is_object() || config.value("command", Json()) != "fuse train")
+    user_error("{}: is no run of clearway fuse train", folder.path());
+  return config;
+}
+
+std::string split_mark(const std::vector<std::string>& ids, const fusion::FusionSplit& split) {
+  std::uint64_t mark = 14695981039346656037U;  // FNV-1a
+  const auto add = [&](char letter) { mark = (mark ^ static_cast<unsigned char>(letter)) * 1099511628211U; };
+  for (const auto* rows : {&split.train, &split.valid, &split.test}) {
+    std::vector<std::string> names;
+    for (const std::int64_t row : *rows) names.push_back(ids[static_cast<std::size_t>(row)]);
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      for (const char letter : name) add(letter);
+      add('\n');
+    }
+    add('\0');
+  }
+  return fmt::format("{:016x}", mark);
+}
+
+void check_split(const RunFolder& folder, const Json& config, const std::vector<std::string>& ids,
+                 const fusion::FusionSplit& split) {
+  const Json mark = config.value("samples", Json());
+  if (mark.is_string() && mark != split_mark(ids, split))
+    user_error(
+        "{}: its files do not hold the samples any more that it was trained on, so that its test samples are unknown; "
+        "bring them back, or name samples with --data",
+        folder.path());
+}
+
+namespace {
+
+/// The members of a run that this one replaces.
+void remove_members(const std::string& run) {
+  const std::filesystem::path members = std::filesystem::path(run) / "members";
+  std::error_code problem;
+  std::vector<std::filesystem::path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(members, problem)) {
+    const std::string config = (entry.path() / "config.json").string();
+    if (!std::filesystem::is_regular_file(config, problem)) continue;
+    const Json json = read_json(config);
+    if (json.is_object() && json.value("command", Json()) == "fuse train, member") old.push_back(entry.path());
+  }
+  for (const auto& path : old) {
+    std::filesystem::remove_all(path, problem);
+    if (problem) world_error("{}: cannot be removed: {}", path.string(), problem.message());
+  }
+}
+
+}  // namespace
+
 FusedRun open_fused_run(const std::string& path) {
   RunFolder folder = RunFolder::open(path);
-  Json config = folder.read_json("config.json");
-  if (config.value("command", std::string()) != "fuse train") user_error("{}: is no run of clearway fuse train", path);
+  Json config = fused_config(folder);
   if (!folder.has("model.json"))
     user_error("{}: the run is not finished; go on with clearway fuse train --out {} --resume", path, path);
   const std::string where = path + "/model.json";
@@ -80,7 +134,8 @@ FusedRun open_fused_run(const std::string& path) {
     const RunFolder own = RunFolder::open(member_folder(path, i));
     const train::CheckpointFolder checkpoints(own);
     auto member = ensemble->new_model(0);
-    train::load_into(*member, checkpoints.load_model("best"), checkpoints.file("best", "model.safetensors"));
+    const char* which = checkpoints.has("best") ? "best" : "last";
+    train::load_into(*member, checkpoints.load_model(which), checkpoints.file(which, "model.safetensors"));
     member->eval();
     ensemble->add(std::move(member));
   }
@@ -100,13 +155,23 @@ FusedSamples read_fused_samples(FusedRun& run, const std::string& other, bool pr
     std::vector<std::string> names;
     for (const auto& modality : run.spec.modalities) names.push_back(modality.name);
     spec = with_modalities(fusion::read_spec(other), names);
+    // In the order of the run, whatever that of the other specification.
+    const auto place = [&](const fusion::ModalitySpec& modality) {
+      return std::find(names.begin(), names.end(), modality.name) - names.begin();
+    };
+    std::stable_sort(spec.modalities.begin(), spec.modalities.end(),
+                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
   }
   fusion::ReadOptions options;
-  options.prediction = prediction;
+  // A run's own samples are read as they were for training: with others among them the split would be another one.
+  options.prediction = prediction && !out.own;
   out.raw = fusion::read_samples(spec, options);
   out.data = run.preparation.apply(out.raw);
   out.tensors = std::make_shared<train::FusionTensors>(out.data);
-  if (out.own) run.split = fusion::split_samples(spec, out.raw, run.config.value("split_seed", spec.split.seed));
+  if (out.own) {
+    run.split = fusion::split_samples(spec, out.raw, run.config.value("split_seed", spec.split.seed));
+    check_split(run.folder, run.config, out.raw.ids, run.split);
+  }
   return out;
 }
 
@@ -114,6 +179,7 @@ FusionTrainingResult train_ensemble(const FusionTrainingPlan& plan, const fusion
                                     const train::FusionTensors& tensors, const fusion::FusionSplit& split) {
   FusionTrainingResult out;
   out.ensemble = std::make_shared<train::FusionEnsemble>(plan.model, tensors.shapes(), data.target);
+  if (!plan.folder.empty() && !plan.resume) remove_members(plan.folder);
   const double start = cpu_seconds();
   for (std::int64_t i = 0; i < plan.training.members; ++i) {
     const std::uint64_t seed = plan.seed + static_cast<std::uint64_t>(i);
@@ -145,7 +211,7 @@ FusionTrainingResult train_ensemble(const FusionTrainingPlan& plan, const fusion
     out.stopped = train::to_text(result.reason);
     out.interrupted = result.reason == train::StopReason::interrupted;
     out.diverged = out.diverged || result.reason == train::StopReason::diverged;
-    if (out.interrupted) break;
+    if (out.interrupted || out.diverged) break;
     if (folder) {
       const train::CheckpointFolder checkpoints(*folder);
       if (checkpoints.has("best"))

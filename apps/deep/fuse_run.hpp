@@ -44,6 +44,14 @@ struct FusedRun {
 };
 FusedRun open_fused_run(const std::string& path);
 
+/// The config.json of a run of clearway fuse train. Throws std::invalid_argument for what is none.
+Json fused_config(const RunFolder& folder);
+/// A mark of which samples are on which side, kept in config.json: other files would silently be another split.
+std::string split_mark(const std::vector<std::string>& ids, const fusion::FusionSplit& split);
+/// Throws std::invalid_argument when a run's config.json has another mark.
+void check_split(const RunFolder& folder, const Json& config, const std::vector<std::string>& ids,
+                 const fusion::FusionSplit& split);
+
 /// Samples of a run: its own, or those of another specification, whose modalities and outcome are then read as the run's own.
 struct FusedSamples {
   fusion::RawData raw;
@@ -51,7 +59,7 @@ struct FusedSamples {
   std::shared_ptr<train::FusionTensors> tensors;
   bool own = true;
 };
-/// Sets the run's split for its own samples. `prediction`: outcomes may be unknown.
+/// Sets the run's split for its own samples. `prediction`: outcomes of other samples may be unknown.
 FusedSamples read_fused_samples(FusedRun& run, const std::string& other, bool prediction);
 
 /// Training of all members of an ensemble.

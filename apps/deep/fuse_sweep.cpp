@@ -14,6 +14,7 @@
 #include "clearway/base/text.hpp"
 #include "clearway/core/prediction_scores.hpp"
 #include "clearway/train/fusion_sweep.hpp"
+#include "clearway/train/tensor_rows.hpp"
 #include "fuse_measures.hpp"
 #include "fuse_run.hpp"
 #include "process_pool.hpp"
@@ -27,10 +28,7 @@ namespace {
 /// the sample, the modality's name and the seed, so that all variants lose the same.
 torch::Tensor with_missing(const fusion::PreparedData& data, const train::FusionTensors& tensors,
                            const std::vector<std::int64_t>& rows, double rate, std::uint64_t seed) {
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
-  torch::Tensor present = tensors.present().index_select(0, wanted).contiguous();
+  torch::Tensor present = tensors.present().index_select(0, train::row_tensor(rows)).contiguous();
   if (rate <= 0) return present;
   const auto width = static_cast<std::size_t>(present.size(1));
   float* numbers = present.data_ptr<float>();
@@ -100,6 +98,7 @@ class FuseSweep {
     FusedRun run = open_fused_run(request_.spec);
     const FusedSamples samples = read_fused_samples(run, "", false);
     const auto rows = rows_with_outcome(*samples.tensors, run.split.test);
+    if (rows.empty()) user_error("{}: has no test samples to take modalities from", request_.spec);
     variants_ = {{request_.spec, {}}};
     kind_ = run.ensemble->target().kind;
     for (std::int64_t draw = 0; draw < request_.splits; ++draw) {
@@ -199,6 +198,8 @@ class FuseSweep {
         plan.modalities.empty() ? fusion::PreparedData() : with_modalities(all, plan.modalities);
     const fusion::PreparedData& data = plan.modalities.empty() ? all : fewer;
     const train::FusionTensors tensors(data);
+    const auto test = rows_with_outcome(tensors, rows.test);
+    if (test.empty()) user_error("split: no sample is left for test, so that there is nothing to compare by");
     FusionTrainingPlan training;
     training.model = plan.model;
     training.training = plan.training;
@@ -206,7 +207,6 @@ class FuseSweep {
     const FusionTrainingResult trained = train_ensemble(training, data, tensors, rows);
     if (trained.diverged) world_error("{}: the loss is not finite any more; try a smaller --learning-rate", plan.name);
     trained.ensemble->calibrate(tensors, rows_with_outcome(tensors, rows.valid), request_.level, 0);
-    const auto test = rows_with_outcome(tensors, rows.test);
     train::FusionSweepRun out;
     out.variant = plan.name;
     out.split = split;
@@ -254,8 +254,13 @@ class FuseSweep {
       folder_->write_json("config.json", config);
     }
     const std::string path = folder_->file("runs.jsonl");
-    if (std::filesystem::exists(path))
+    if (std::filesystem::exists(path)) {
+      // A crash may have torn the last line: its run is done again.
+      const std::string bytes = read_file(path);
+      const std::size_t whole = bytes.rfind('\n') + 1;  // 0 without any
+      if (whole < bytes.size()) write_file(path, std::string_view(bytes).substr(0, whole));
       for (const Json& line : read_json_lines(path)) runs_.push_back(train::fusion_run_from_json(line, path));
+    }
     if (!runs_.empty()) context_.console.note(fmt::format("{} runs are there already; going on", runs_.size()));
     lines_.emplace(path);
   }

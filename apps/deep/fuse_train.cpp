@@ -16,9 +16,11 @@ namespace clearway::cli {
 namespace {
 
 /// Everything that config.json holds, under its own names.
-Json config_json(const FuseTrainRequest& request, const fusion::FusionSpec& spec, std::uint64_t seed) {
+Json config_json(const FuseTrainRequest& request, const fusion::FusionSpec& spec, std::uint64_t seed,
+                 const std::string& samples) {
   Json out = {{"clearway", std::string(kVersion)}, {"command", "fuse train"}, {"seed", seed}};
   out["split_seed"] = spec.split.seed;
+  out["samples"] = samples;
   out["level"] = request.level;
   out["risk"] = request.risk;
   out["spec"] = fusion::to_json(spec);
@@ -31,9 +33,7 @@ Json config_json(const FuseTrainRequest& request, const fusion::FusionSpec& spec
 fusion::FusionSpec take_over(FuseTrainRequest& request, const RunFolder& folder, const OptionList& options,
                              std::uint64_t& seed) {
   const std::string where = folder.path() + "/config.json";
-  const Json config = folder.read_json("config.json");
-  if (config.value("command", std::string()) != "fuse train")
-    user_error("{}: is no run of clearway fuse train", folder.path());
+  const Json config = fused_config(folder);
   const auto refuse = [&](std::string_view name, const auto&, const OptionInfo&) {
     if (options.given(name) && name != "out" && name != "resume")
       user_error("--{} cannot change when a run is resumed: it would be another run", name);
@@ -80,13 +80,18 @@ ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
   reading.progress = [&](double share) { progress(share, "reading samples"); };
   const fusion::RawData raw = fusion::read_samples(spec, reading);
   print_notes(context, raw.report.notes());
+  if (request.risk > 0 && raw.target.kind != fusion::TargetKind::binary &&
+      raw.target.kind != fusion::TargetKind::multiclass)
+    user_error("risk must be 0 for a target of the kind {}, not {}: only an event or a class can abstain",
+               enum_name(raw.target.kind), request.risk);
   const fusion::FusionSplit split = fusion::split_samples(spec, raw, spec.split.seed);
+  if (request.resume) check_split(*folder, folder->read_json("config.json"), raw.ids, split);
   const auto preparation = fusion::Preparation::fit(spec, raw, split.train);
   const fusion::PreparedData data = preparation.apply(raw);
   const train::FusionTensors tensors(data);
   if (!request.out.empty() && !folder) {
     folder.emplace(RunFolder::create(request.out, request.force));
-    folder->write_json("config.json", config_json(request, spec, seed));
+    folder->write_json("config.json", config_json(request, spec, seed, split_mark(raw.ids, split)));
   }
   FusionTrainingPlan plan;
   plan.model = request.model;
@@ -134,15 +139,16 @@ ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
     text += fused_text(measures);
   }
   if (folder) {
+    if (!test.empty()) folder->write("predictions.csv", predictions_csv(ensemble, tensors, data, test));
+    folder->write_json("summary.json", summary);
+    folder->write("summary.txt", text);
+    // Last: a run that has it is finished.
     folder->write_json("model.json", {{"clearway", std::string(kVersion)},
                                       {"spec", fusion::to_json(spec)},
                                       {"preparation", preparation.to_json()},
                                       {"fusion", options_to_json(request.model)},
                                       {"members", ensemble.members().size()},
                                       {"calibration", ensemble.calibration_json()}});
-    if (!test.empty()) folder->write("predictions.csv", predictions_csv(ensemble, tensors, data, test));
-    folder->write_json("summary.json", summary);
-    folder->write("summary.txt", text);
   }
   context.console.print(context.common.json ? json_text(summary) : context.common.quiet ? "" : text);
   return ExitCode::success;

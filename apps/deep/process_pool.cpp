@@ -22,6 +22,31 @@ struct Child {
   std::string text;
 };
 
+/// Waits for a child whose pipe is closed on its side, or that was killed.
+int status_of(const Child& child) {
+  ::close(child.pipe);
+  int status = 0;
+  while (::waitpid(child.process, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+/// Children that run. None outlives it.
+struct Children {
+  std::vector<Child> running;
+
+  Children() = default;
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+  ~Children() {
+    kill_all();
+    for (const Child& child : running) status_of(child);
+  }
+  void kill_all() const {
+    for (const Child& child : running) ::kill(child.process, SIGKILL);
+  }
+};
+
 void write_all(int file, const std::string& text) {
   std::size_t written = 0;
   while (written < text.size()) {
@@ -41,6 +66,8 @@ void write_all(int file, const std::string& text) {
     write_all(file, std::string("u") + problem.what());
   } catch (const std::exception& problem) {
     write_all(file, std::string("-") + problem.what());
+  } catch (...) {
+    ::_exit(1);
   }
   ::close(file);
   ::_exit(0);  // no destructors: they belong to the parent
@@ -78,7 +105,9 @@ bool read_some(Child& child) {
 bool run_in_processes(std::size_t count, std::size_t at_once, const std::function<std::string(std::size_t)>& job,
                       const std::function<void(std::size_t, const std::string&)>& done,
                       const std::function<bool()>& stop) {
-  std::vector<Child> children;
+  if (at_once == 0) user_error("processes must be at least 1, not 0");
+  Children all;
+  std::vector<Child>& children = all.running;
   std::size_t next = 0;
   std::string user_problem, problem;
   bool stopping = false;
@@ -86,7 +115,7 @@ bool run_in_processes(std::size_t count, std::size_t at_once, const std::functio
     const bool failed = !user_problem.empty() || !problem.empty();
     if (!stopping && stop && stop()) {
       stopping = true;
-      for (const Child& child : children) ::kill(child.process, SIGKILL);
+      all.kill_all();
     }
     if (stopping || failed) next = count;
     while (next < count && children.size() < at_once) children.push_back(start(next++, job));
@@ -98,12 +127,11 @@ bool run_in_processes(std::size_t count, std::size_t at_once, const std::functio
       if (waiting[i].revents == 0 || read_some(children[i])) continue;
       const Child child = children[i];
       children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
-      ::close(child.pipe);
-      int status = 0;
-      while (::waitpid(child.process, &status, 0) < 0 && errno == EINTR) {
-      }
+      const int status = status_of(child);
       if (stopping) continue;
-      const char how = child.text.empty() ? ' ' : child.text.front();
+      // What a process left that died while it wrote is no result.
+      const bool whole = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !child.text.empty();
+      const char how = whole ? child.text.front() : ' ';
       if (how == '+')
         done(child.job, child.text.substr(1));
       else if (how == 'u')

@@ -11,22 +11,12 @@
 #include "clearway/core/abstention.hpp"
 #include "clearway/core/ensemble.hpp"
 #include "clearway/core/prediction_scores.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
 
 using fusion::TargetKind;
-
-Matrix to_matrix(const torch::Tensor& tensor) {
-  const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-  return Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-      whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1);
-}
-
-torch::Tensor row_tensor(const std::vector<std::int64_t>& rows) {
-  return at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-      .clone();
-}
 
 /// log(p / (1 - p)) with p held away from 0 and 1.
 double logit(double p) {
@@ -59,6 +49,7 @@ std::shared_ptr<deep::FusionModel> FusionEnsemble::new_model(std::uint64_t seed)
 FusionPrediction FusionEnsemble::predict(const FusionTensors& samples, const std::vector<std::int64_t>& rows,
                                          const torch::Tensor& present, bool raw) const {
   if (members_.empty()) user_error("there is no trained model to predict with");
+  if (rows.empty()) user_error("there are no samples to predict");
   const torch::Tensor wanted = row_tensor(rows);
   const auto n = static_cast<Eigen::Index>(rows.size());
   const Eigen::Index outputs = target_.outputs();
@@ -67,7 +58,7 @@ FusionPrediction FusionEnsemble::predict(const FusionTensors& samples, const std
   out.kind = target_.kind;
   out.mean = Matrix::Zero(n, outputs);
   out.disagreement = Vector::Zero(n);
-  Matrix squares = Matrix::Zero(n, outputs), variance = squares;
+  Matrix variance = Matrix::Zero(n, outputs);
   std::vector<Matrix> members;
   for (const auto& member : members_) {
     const torch::Tensor output = fusion_outputs(*member, samples, wanted, present);
@@ -93,12 +84,12 @@ FusionPrediction FusionEnsemble::predict(const FusionTensors& samples, const std
       }
     }
     out.mean += mean / count;
-    squares += mean.cwiseAbs2() / count;
-    if (target_.kind != TargetKind::regression && members_.size() > 1) members.push_back(std::move(mean));
+    members.push_back(std::move(mean));
   }
-  const Matrix between = (squares - out.mean.cwiseAbs2()).cwiseMax(0);
-  out.deviation = (variance + between).cwiseSqrt();
-  if (!members.empty())
+  // Squares of differences, not differences of squares: means may be large and nearly equal.
+  for (const Matrix& mean : members) variance += (mean - out.mean).cwiseAbs2() / count;
+  out.deviation = variance.cwiseSqrt();
+  if (target_.kind != TargetKind::regression && members.size() > 1)
     out.disagreement = (target_.kind == TargetKind::multiclass ? class_ensemble(members) : label_ensemble(members))
                            .mutual_information.rowwise()
                            .sum();
@@ -177,7 +168,7 @@ void FusionEnsemble::calibrate(const FusionTensors& samples, const std::vector<s
   thresholds_ = choose_thresholds(prediction, target);
   quantiles_.clear();
   const std::vector<int> there = modalities_there(samples, rows);
-  const double alpha = 1 - level;
+  const double alpha = std::round(1e12 * (1 - level)) / 1e12;  // 0.1 and not 0.09999999999999998
   if (target_.kind == TargetKind::regression) {
     for (Eigen::Index j = 0; j < target_.outputs(); ++j)
       quantiles_.push_back(fit_conformal(
@@ -252,6 +243,8 @@ void FusionEnsemble::load_calibration(const Json& json, const std::string& sourc
     calibration_(j, 1) = pair[1].get<double>();
   }
   const std::vector<double> thresholds = object.numbers("thresholds");
+  if (!thresholds.empty() && static_cast<Eigen::Index>(thresholds.size()) != target_.outputs())
+    user_error("{}: thresholds: must be one number per output, {}, or none", source, target_.outputs());
   thresholds_ = Eigen::Map<const Vector>(thresholds.data(), static_cast<Eigen::Index>(thresholds.size()));
   quantiles_.clear();
   // An infinite quantile (too few samples) is written as null.

@@ -30,7 +30,7 @@ FusionSweepCell cell_of(const std::vector<const FusionSweepRun*>& own, const std
   cell.score = score;
   cell.missing = rate;
   std::vector<double> values, differences;
-  double test_share = 0;
+  double test_share = 0;  // the mean over pairs
   for (const FusionSweepRun* run : own) {
     const double* value = score_of(*run, rate, score);
     if (value == nullptr) continue;
@@ -39,10 +39,11 @@ FusionSweepCell cell_of(const std::vector<const FusionSweepRun*>& own, const std
       if (other->split != run->split) continue;
       if (const double* reference = score_of(*other, rate, score)) {
         differences.push_back(*value - *reference);
-        test_share = run->test_share;
+        test_share += run->test_share;
       }
     }
   }
+  if (!differences.empty()) test_share /= static_cast<double>(differences.size());
   cell.runs = static_cast<int>(values.size());
   const Moments own_moments = moments(values);
   cell.mean = own_moments.mean;
@@ -108,18 +109,25 @@ std::vector<std::vector<std::string>> table_cells(const std::vector<FusionSweepR
 
 std::vector<FusionVariant> fusion_variants(const std::vector<std::string>& vary) {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;
+  const auto add = [](auto& axis, const std::string& value) {
+    if (value.empty()) user_error("vary: a value of '{}' is empty", axis.first);
+    if (std::find(axis.second.begin(), axis.second.end(), value) != axis.second.end())
+      user_error("vary names {}={} twice", axis.first, value);
+    axis.second.push_back(value);
+  };
   for (const std::string& word : vary) {
     const std::size_t equals = word.find('=');
     if (equals == std::string::npos) {
       if (axes.empty()) user_error("vary must begin with NAME=VALUE, not '{}'", word);
-      axes.back().second.push_back(word);
+      add(axes.back(), word);
       continue;
     }
     const std::string name = word.substr(0, equals);
     if (name.empty() || equals + 1 == word.size()) user_error("vary must be NAME=VALUE, not '{}'", word);
     for (const auto& axis : axes)
       if (axis.first == name) user_error("vary names '{}' twice; write {}=A,B", name, name);
-    axes.push_back({name, {word.substr(equals + 1)}});
+    axes.push_back({name, {}});
+    add(axes.back(), word.substr(equals + 1));
   }
   std::vector<FusionVariant> out{{}};
   for (const auto& [name, values] : axes) {
@@ -184,7 +192,10 @@ FusionSweepRun fusion_run_from_json(const Json& json, const std::string& source)
   out.parameters = object.integer("parameters", 0, std::int64_t{1} << 50);
   out.epochs = object.integer("epochs", 0, 1'000'000'000);
   out.seconds = object.number("seconds");
-  for (const Json& entry : object.at("rates")) {
+  const Json& rates = object.at("rates");
+  if (!rates.is_array()) user_error("{}: rates: must be a list", source);
+  for (const Json& entry : rates) {
+    if (!entry.is_object()) user_error("{}: rates: must be a list of scores by name", source);
     NamedScores scores;
     double missing = 0;
     for (const auto& [name, value] : entry.items()) {
@@ -212,6 +223,8 @@ std::vector<FusionSweepRow> fusion_sweep_table(const std::vector<FusionSweepRun>
     std::vector<const FusionSweepRun*> out;
     for (const FusionSweepRun& run : runs)
       if (run.variant == variant) out.push_back(&run);
+    // Runs stand in the order in which they ended: sums must not depend on it.
+    std::stable_sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->split < b->split; });
     return out;
   };
   std::vector<FusionSweepRow> rows;
@@ -228,8 +241,19 @@ std::vector<FusionSweepRow> fusion_sweep_table(const std::vector<FusionSweepRun>
       row.epochs += share * static_cast<double>(run->epochs);
       row.seconds += share * run->seconds;
     }
-    for (const auto& [rate, scores] : own.front()->rates)
-      for (const auto& entry : scores) row.cells.push_back(cell_of(own, first, rate, entry.first));
+    // A score may be undefined on some splits only.
+    std::vector<std::pair<double, std::vector<std::string>>> known;
+    for (const FusionSweepRun* run : own)
+      for (const auto& [missing, scores] : run->rates) {
+        auto at =
+            std::find_if(known.begin(), known.end(), [&, rate = missing](const auto& k) { return k.first == rate; });
+        if (at == known.end()) at = known.insert(known.end(), {missing, {}});
+        for (const auto& entry : scores)
+          if (std::find(at->second.begin(), at->second.end(), entry.first) == at->second.end())
+            at->second.push_back(entry.first);
+      }
+    for (const auto& [rate, names] : known)
+      for (const std::string& name : names) row.cells.push_back(cell_of(own, first, rate, name));
     rows.push_back(std::move(row));
   }
   return rows;

@@ -6,6 +6,7 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/base/random.hpp"
 #include "clearway/train/fusion_scores.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
@@ -21,31 +22,21 @@ torch::Tensor copy_of(const std::vector<T>& numbers, at::IntArrayRef shape, at::
   return at::from_blob(const_cast<T*>(numbers.data()), shape, type).to(at::kFloat, false, true);
 }
 
-torch::Tensor row_tensor(const std::vector<std::int64_t>& rows) {
-  return at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-      .clone();
-}
-
 /// The leading score of raw outputs, where it exists.
 std::optional<double> leading_score_of(TargetKind kind, const torch::Tensor& output, const torch::Tensor& target) {
-  const auto matrix = [](const torch::Tensor& tensor) {
-    const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-    return Matrix(Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-        whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1));
-  };
   FusionPrediction prediction;
   prediction.kind = kind;
-  const Matrix truth = matrix(target);
+  const Matrix truth = to_matrix(target);
   switch (kind) {
     case TargetKind::binary:
     case TargetKind::multilabel:
-      prediction.mean = matrix(output.sigmoid());
+      prediction.mean = to_matrix(output.sigmoid());
       break;
     case TargetKind::multiclass:
-      prediction.mean = matrix(output.softmax(1));
+      prediction.mean = to_matrix(output.softmax(1));
       break;
     case TargetKind::regression:
-      prediction.mean = matrix(output.narrow(1, 0, truth.cols()));
+      prediction.mean = to_matrix(output.narrow(1, 0, truth.cols()));
       break;
   }
   if (!prediction.mean.allFinite()) return std::nullopt;
@@ -156,6 +147,15 @@ FusionTask::FusionTask(std::shared_ptr<deep::FusionModel> model, const FusionTen
       seed_(seed) {
   if (train_.empty()) user_error("no samples are left to train on");
   if (valid.empty()) user_error("no samples are left to choose the best epoch by (split: valid)");
+  if (!samples_.target().defined()) user_error("the samples have no outcomes to learn from");
+  if (options_.choose != FusionChoice::score) return;
+  // Numbers that all differ have the score wherever the outcomes do.
+  const torch::Tensor target = samples_.target().index_select(0, valid_);
+  const std::int64_t width = kind_ == TargetKind::multiclass ? 2 : target.dim() > 1 ? target.size(1) : 1;
+  const torch::Tensor output = at::linspace(-1, 1, valid_.size(0)).unsqueeze(1).expand({valid_.size(0), width});
+  if (kind_ != TargetKind::multiclass && !leading_score_of(kind_, output, target))
+    user_error("choose must be loss, not score: the {} validation samples, whose outcomes are all equal, have no {}",
+               valid_.size(0), leading_score(kind_));
 }
 
 std::int64_t FusionTask::steps_per_epoch() const {
@@ -229,12 +229,12 @@ Scalars FusionTask::evaluate() {
   const torch::Tensor target = samples_.target().index_select(0, valid_);
   const double loss = fusion_loss(kind_, output, target).item<double>();
   Scalars out{{"valid/loss", loss}};
-  if (const auto score = leading_score_of(kind_, output, target))
-    out.emplace_back("valid/" + std::string(leading_score(kind_)), *score);
-  double value = loss;
-  for (const auto& [name, number] : out)
-    if (name == metric()) value = number;
-  if (std::isfinite(value) && (!best_value_ || (larger_is_better() ? value > *best_value_ : value < *best_value_))) {
+  std::optional<double> value = loss;
+  const auto score = leading_score_of(kind_, output, target);
+  if (score) out.emplace_back("valid/" + std::string(leading_score(kind_)), *score);
+  if (options_.choose == FusionChoice::score) value = score;
+  if (value && std::isfinite(*value) &&
+      (!best_value_ || (larger_is_better() ? *value > *best_value_ : *value < *best_value_))) {
     best_value_ = value;
     best_.clear();
     for (const auto& entry : module_tensors(*model_)) best_.push_back(entry.second.detach().clone());

@@ -7,16 +7,10 @@
 #include <limits>
 
 #include "clearway/core/routing.hpp"
-#include "clearway/train/tensors.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::train {
 namespace {
-
-Matrix to_matrix(const torch::Tensor& tensor) {
-  const torch::Tensor whole = tensor.to(at::kDouble).contiguous();
-  return Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(
-      whole.data_ptr<double>(), whole.size(0), whole.dim() > 1 ? whole.size(1) : 1);
-}
 
 double entropy(const Vector& p) {
   double out = 0;
@@ -33,8 +27,10 @@ struct Sums {
   torch::Tensor event;                        // N
 };
 
-void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& present, const torch::Tensor& event) {
-  const torch::Tensor weights = routing.weights.to(at::kDouble);
+void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& present, const torch::Tensor& event,
+         bool disjoint) {
+  const torch::Tensor weights = of_all_experts(routing.weights, disjoint).to(at::kDouble);
+  const torch::Tensor probabilities = of_all_experts(routing.probabilities, disjoint).to(at::kDouble);
   const std::int64_t routers = weights.size(1);
   // A joint router is asked about every sample, that of a modality only about samples that have it.
   const torch::Tensor there =
@@ -48,7 +44,7 @@ void add(Sums& sums, const deep::FusionRouting& routing, const torch::Tensor& pr
   };
   sum_into(sums.mass, per_sample.sum(0));
   sum_into(sums.chosen, (counted > 0).to(at::kDouble).mean(2).sum(0));
-  sum_into(sums.probabilities, (routing.probabilities.to(at::kDouble) * there).mean(2).sum(0));
+  sum_into(sums.probabilities, (probabilities * there).mean(2).sum(0));
   sum_into(sums.asked, (counted.sum(3) > 0).to(at::kDouble).mean(2).sum(0));
   sum_into(sums.top, std::get<0>(counted.max(3)).mean(2).sum(0));
   const torch::Tensor of_expert = per_sample.sum(1);  // B x N
@@ -73,13 +69,14 @@ FusionLayerUsage finished(const Sums& sums, const std::vector<fusion::ModalitySh
   const double total = std::max(out.samples.sum(), 1e-300);
   out.load_entropy = normalised_entropy(out.samples / total);
   out.dead = dead_experts(out.samples / total);
-  const Vector per_expert = out.samples.cwiseMax(1e-300).cwiseInverse();
-  out.presence = per_expert.asDiagonal() * to_matrix(sums.presence);
+  out.presence = to_matrix(sums.presence);
+  for (Eigen::Index e = 0; e < experts; ++e)
+    out.presence.row(e) /= out.samples(e) > 0 ? out.samples(e) : std::numeric_limits<double>::quiet_NaN();
   out.event_rate = Vector::Constant(experts, std::numeric_limits<double>::quiet_NaN());
   if (sums.event.defined()) {
     const Vector events = to_matrix(sums.event).col(0);
     for (Eigen::Index e = 0; e < experts; ++e)
-      if (out.samples(e) > 1e-9) out.event_rate(e) = events(e) / out.samples(e);
+      if (out.samples(e) > 0) out.event_rate(e) = events(e) / out.samples(e);
   }
   if (routers > 1) {
     const Matrix probabilities = to_matrix(sums.probabilities);
@@ -116,12 +113,21 @@ Json vector_json(const Vector& vector) {
 
 }  // namespace
 
+torch::Tensor of_all_experts(const torch::Tensor& routing, bool disjoint) {
+  const std::int64_t routers = routing.size(1), experts = routing.size(3);
+  if (!disjoint || routers == 1) return routing;
+  const torch::Tensor out =
+      at::zeros({routing.size(0), routers, routing.size(2), routers * experts}, routing.options());
+  for (std::int64_t r = 0; r < routers; ++r)
+    out.select(1, r).narrow(2, r * experts, experts).copy_(routing.select(1, r));
+  return out;
+}
+
 FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples, const std::vector<std::int64_t>& rows,
                          const Vector& event) {
   const torch::NoGradGuard off;
-  const torch::Tensor wanted =
-      at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong)
-          .clone();
+  const torch::Tensor wanted = row_tensor(rows);
+  const bool disjoint = model.options().router == deep::FusionRouter::disjoint;
   std::vector<Sums> sums;
   std::int64_t done = 0;
   fusion_outputs(model, samples, wanted, {}, 512, [&](const torch::Tensor& some, const deep::FusionResult& result) {
@@ -132,7 +138,7 @@ FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples,
     done += some.size(0);
     sums.resize(result.layers.size());
     for (std::size_t i = 0; i < result.layers.size(); ++i)
-      if (result.layers[i].weights.defined()) add(sums[i], result.layers[i], present, true_events);
+      if (result.layers[i].weights.defined()) add(sums[i], result.layers[i], present, true_events, disjoint);
   });
   FusionUsage out;
   for (const Sums& layer : sums)

@@ -57,7 +57,8 @@ Workplace::~Workplace() {
 }
 
 Outcome Workplace::run(const std::vector<std::string>& words, const std::string& input,
-                       const std::map<std::string, std::string>& environment) const {
+                       const std::map<std::string, std::string>& environment,
+                       const std::function<void(int)>& meanwhile) const {
   std::vector<std::string> arguments = {CLEARWAY_PROGRAM};
   arguments.insert(arguments.end(), words.begin(), words.end());
   std::vector<std::string> variables = {"PATH=/usr/bin:/bin", "HOME=" + folder_.string(), "LC_ALL=C"};
@@ -79,6 +80,7 @@ Outcome Workplace::run(const std::vector<std::string>& words, const std::string&
     execve(argv[0], argv.data(), envp.data());
     _exit(127);
   }
+  if (meanwhile) meanwhile(child);
   int status = 0;
   if (waitpid(child, &status, 0) != child) throw std::runtime_error("lost the program");
   Outcome outcome;
@@ -90,11 +92,12 @@ Outcome Workplace::run(const std::vector<std::string>& words, const std::string&
 }
 
 Outcome Workplace::run(const std::string& line, const std::string& input,
-                       const std::map<std::string, std::string>& environment) const {
+                       const std::map<std::string, std::string>& environment,
+                       const std::function<void(int)>& meanwhile) const {
   std::vector<std::string> words;
   std::istringstream stream(line);
   for (std::string word; stream >> word;) words.push_back(word);
-  return run(words, input, environment);
+  return run(words, input, environment, meanwhile);
 }
 
 void Workplace::write(const std::string& name, const std::string& content) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,11 +25,14 @@ class Workplace {
 
   /// Runs `clearway words...` with standard input from `input`. `environment` is added to a bare one (PATH, HOME and no
   /// terminal variables), so that the caller's NO_COLOR or OMP_NUM_THREADS change nothing.
+  /// `meanwhile` is called with the number of its process while it runs.
   Outcome run(const std::vector<std::string>& words, const std::string& input = {},
-              const std::map<std::string, std::string>& environment = {}) const;
+              const std::map<std::string, std::string>& environment = {},
+              const std::function<void(int)>& meanwhile = {}) const;
   /// The same, with the words as one line separated by single spaces.
   Outcome run(const std::string& line, const std::string& input = {},
-              const std::map<std::string, std::string>& environment = {}) const;
+              const std::map<std::string, std::string>& environment = {},
+              const std::function<void(int)>& meanwhile = {}) const;
 
   void write(const std::string& name, const std::string& content) const;
   std::string read(const std::string& name) const;

@@ -1,6 +1,7 @@
 // Which experts a fusion model asks, and for whom: what tells whether routing means anything.
 //
 // Per layer and router (one per modality, or one joint one), over the decisions whose modality is there:
+// (disjoint routers have a pool of experts each: N counts the experts of all pools)
 //   mass          mean weight of an expert
 //   chosen        share of decisions that have the expert among their top k
 //   information   I(modality; expert) / log min(M, N) of the routers' own distributions before the choice, minus the entropy
@@ -30,13 +31,17 @@ struct FusionLayerUsage {
   double load_entropy = 0;           ///< normalised entropy of the experts' total mass
   std::vector<int> dead;             ///< experts with less than a tenth of their fair share
   Vector samples;                    ///< N, total mass
-  Vector event_rate;                 ///< N; NaN without a binary target
-  Matrix presence;                   ///< N x M
+  Vector event_rate;                 ///< N; NaN without a binary target, and for an expert that nobody asked
+  Matrix presence;                   ///< N x M; NaN likewise
 };
 
 struct FusionUsage {
   std::vector<FusionLayerUsage> layers;
 };
+
+/// Weights or probabilities B x R x P x N of a layer over all its experts: those of disjoint routers have a pool each, so that
+/// expert i of router r is number r N + i of R N; the others share one pool and stay as they are.
+torch::Tensor of_all_experts(const torch::Tensor& routing, bool disjoint);
 
 /// Over these samples. `event` has one number per row (0, 1), or is empty.
 FusionUsage fusion_usage(deep::FusionModel& model, const FusionTensors& samples, const std::vector<std::int64_t>& rows,

@@ -19,6 +19,8 @@ set(clearway_stat_description "estimation: spectral start, EM, selection, simula
 set(clearway_io_requires "clearway-base, nlohmann_json")
 set(clearway_io_libs "-lcsv")
 set(clearway_io_description "csv, json and run folders")
+set(clearway_report_requires "clearway-io")
+set(clearway_report_description "figures and tables as one page of HTML, or in a terminal")
 
 set(clearway_deep_requires "clearway-core")
 set(clearway_deep_libs "-lclearway_kernels -ltorch -ltorch_cpu -lc10")
@@ -28,7 +30,7 @@ set(clearway_deep_description "layers on LibTorch: sparse mixtures, routers, tra
 set(clearway_train_requires "clearway-deep, clearway-io")
 set(clearway_train_description "training: data, loop, checkpoints, measures")
 
-set(clearway_floors base core stat io)
+set(clearway_floors base core stat io report)
 if(CLEARWAY_DEEP)
   list(APPEND clearway_floors deep train)
   # The arithmetic below deep, static like it; its headers are nobody else's affair.

@@ -392,14 +392,14 @@ std::vector<report::Section> model_sections(const ReportedRun& run, const Report
   }
   CsvOptions csv;
   MissingPolicy missing = MissingPolicy::error;
-  FittedRun fitted = load_fitted_run(run.folder.path());
+  SavedModel saved = model_from_json(run.folder.read_json("model.json"), run.folder.file("model.json"));
   if (run.config.is_object()) {
     read_own_options(run.config, csv, run.folder.file("config.json"));
     if (run.config.contains("missing"))
       missing = enum_value<MissingPolicy>("missing", run.config["missing"].get<std::string>());
   }
   try {
-    const ModelAtData at(std::move(fitted.saved), read_csv(path, csv), missing);
+    const ModelAtData at(std::move(saved), read_csv(path, csv), missing);
     if (const double rows = number_of(run.summary, "n"); std::isfinite(rows) && rows != double(at.data().rows()))
       section.warnings.push_back(
           fmt::format("{} has {} usable rows now; the model was fitted to {:g}.", path, at.data().rows(), rows));

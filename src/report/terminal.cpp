@@ -106,7 +106,11 @@ struct Scale {
   }
   std::string text(double share) const {
     const double value = low + share * (high - low);
-    return fmt::format("{:.4g}", log ? std::pow(10.0, value) : value);
+    if (log) return fmt::format("{:.3g}", std::pow(10.0, value));
+    // As many digits as tell the ends apart.
+    const double size = std::max(std::abs(low), std::abs(high));
+    const int digits = std::clamp(3 + static_cast<int>(std::ceil(std::log10(size / (high - low)))), 4, 12);
+    return fmt::format("{:.{}g}", value, digits);
   }
 };
 

@@ -66,16 +66,12 @@ std::optional<report::Figure> coefficient_figure(const Json& inference) {
     if (one.value("fixed", false)) continue;
     const std::string part = one["part"];
     const int expert = one["expert"].is_number() ? one["expert"].get<int>() : 0;
-    std::string section = part;
-    if (expert > 0) section += fmt::format(", expert {}", expert);
     const std::string note = one["not_valid"].is_string() ? one["not_valid"].get<std::string>() : "";
     if (!note.empty()) withheld.push_back(one["name"]);
-    figure.items.push_back({section, one["label"], number_of(one, "estimate"), number_of(one, "lower"),
+    figure.items.push_back({part, one["name"], number_of(one, "estimate"), number_of(one, "lower"),
                             number_of(one, "upper"), expert - 1, note.empty() ? "" : "no interval: " + note});
   }
   if (figure.items.empty()) return {};
-  std::stable_sort(figure.items.begin(), figure.items.end(),
-                   [](const auto& a, const auto& b) { return a.section < b.section; });
   std::string note =
       fmt::format("Estimates with {:g} % confidence intervals ({} standard errors).",
                   100 * number_of(inference, "level"), inference.value("standard_errors", std::string()));

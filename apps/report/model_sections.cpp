@@ -194,6 +194,11 @@ class Points {
     return layer;
   }
   std::size_t count() const { return rows_.size(); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (int k = 0; k <= *std::max_element(group_.begin(), group_.end()); ++k) names.push_back(expert_name(k));
+    return names;
+  }
 
  private:
   std::vector<Eigen::Index> rows_;
@@ -304,14 +309,16 @@ std::optional<report::Figure> projection(const ModelAtData& at, const Points& po
   const Vector first = used * solver.eigenvectors().col(d - 1), second = used * solver.eigenvectors().col(d - 2);
   const double all = solver.eigenvalues().sum();
   const auto share = [&](Eigen::Index i) { return 100 * solver.eigenvalues()[i] / all; };
+  report::XyFigure xy{{fmt::format("first component, {:.0f} % of the variance", share(d - 1))},
+                      {fmt::format("second component, {:.0f} %", share(d - 2))},
+                      {{"", {points.layer(first, second)}}}};
+  xy.group_names = points.names();
   return report::Figure{
       "projection", "The inputs, projected",
       fmt::format("{}, on the first two principal components of the {} standardised inputs, coloured by its most "
                   "responsible expert.",
                   which_rows(at, points), d),
-      report::XyFigure{{fmt::format("first component, {:.0f} % of the variance", share(d - 1))},
-                       {fmt::format("second component, {:.0f} %", share(d - 2))},
-                       {{"", {points.layer(first, second)}}}}};
+      std::move(xy)};
 }
 
 std::vector<report::Figure> residual_figures(const ModelAtData& at, const Points& points) {
@@ -322,6 +329,7 @@ std::vector<report::Figure> residual_figures(const ModelAtData& at, const Points
     const Matrix mean = at.model().mean(at.data());
     report::XyFigure xy{{"fitted mean"}, {"quantile residual"}, {}};
     xy.rules = {{.y = 0}, {.y = -2}, {.y = 2}};
+    xy.group_names = points.names();
     for (Eigen::Index j = 0; j < std::min(kMostResponses, mean.cols()); ++j)
       xy.panels.push_back({mean.cols() > 1 ? at.design().response_names[static_cast<std::size_t>(j)] : "",
                            {points.layer(mean.col(j), residuals.residual.col(j))}});

@@ -67,6 +67,7 @@ void add(Json& json, const XyFigure& xy, const std::string& id) {
   for (const Rule& rule : xy.rules)
     json["rules"].push_back(
         {{"x", json_number_or_null(rule.x)}, {"y", json_number_or_null(rule.y)}, {"label", valid_text(rule.label)}});
+  if (!xy.group_names.empty()) json["group_names"] = texts(xy.group_names);
   if (xy.diagonal) json["diagonal"] = true;
   if (!xy.shared_y) json["shared_y"] = false;
   if (xy.zoom) json["zoom"] = true;
@@ -191,6 +192,7 @@ XyFigure xy_from(JsonObject& object) {
       xy.rules.push_back({number_at(rule, "x"), number_at(rule, "y"), text_at(rule, "label")});
       rule.finish();
     }
+  if (object.has("group_names")) xy.group_names = object.texts("group_names");
   xy.diagonal = flag_at(object, "diagonal");
   xy.shared_y = flag_at(object, "shared_y", true);
   xy.zoom = flag_at(object, "zoom");

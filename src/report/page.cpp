@@ -25,18 +25,23 @@ std::string cell(const Json& value) {
 }
 
 std::string table_html(const Table& table) {
-  std::string html = "<div class=\"scroll\" tabindex=\"0\"><table>";
+  // Names beside values, without a head.
+  const bool facts = std::all_of(table.columns.begin(), table.columns.end(), [](const auto& c) { return c.empty(); });
+  std::string html = fmt::format("<div class=\"scroll\" tabindex=\"0\"><table{}>", facts ? " class=\"facts\"" : "");
   if (!table.title.empty()) html += fmt::format("<caption>{}</caption>", html_text(table.title));
-  html += "<thead><tr>";
-  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+  if (!facts) html += "<thead><tr>";
+  for (std::size_t c = 0; c < table.columns.size() && !facts; ++c) {
     const bool number = std::any_of(table.rows.begin(), table.rows.end(),
                                     [&](const auto& row) { return c < row.size() && row[c].is_number(); });
     html += fmt::format("<th scope=\"col\"{}>{}</th>", number ? " class=\"number\"" : "", html_text(table.columns[c]));
   }
-  html += "</tr></thead><tbody>\n";
+  html += facts ? "<tbody>\n" : "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {
     html += "<tr>";
-    for (const Json& value : row) html += cell(value);
+    for (std::size_t c = 0; c < row.size(); ++c)
+      html += facts && c == 0 && row[c].is_string()
+                  ? fmt::format("<th scope=\"row\">{}</th>", html_text(row[c].get_ref<const std::string&>()))
+                  : cell(row[c]);
     html += "</tr>\n";
   }
   html += "</tbody></table></div>\n";

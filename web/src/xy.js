@@ -78,6 +78,7 @@ function extent(panels, log, axis) {
             high = Math.max(high, value);
           }
   if (!(low <= high)) return undefined;
+  if (log && low < high) return [low / Math.pow(high / low, 0.04), high * Math.pow(high / low, 0.04)];
   if (low === high) return log ? [low / 2, high * 2] : [low - 1, high + 1];
   return [low, high];
 }
@@ -136,5 +137,7 @@ export function legendOf(figure) {
     for (const layer of panel.layers)
       if (layer.name && !entries.has(layer.name) && layer.mark !== "band" && !layer.thin)
         entries.set(layer.name, { name: layer.name, group: layer.group, mark: layer.mark, dashed: layer.dashed });
+  for (const [group, name] of (figure.group_names ?? []).entries())
+    if (!entries.has(name)) entries.set(name, { name, group, mark: "points" });
   return [...entries.values()];
 }

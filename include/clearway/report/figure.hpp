@@ -52,9 +52,9 @@ constexpr std::span<const EnumName<Mark>> enum_names(Mark) {
 /// One series. All lists have the length of x; those that the mark does not need, and the last three, may be empty.
 struct Layer {
   Mark mark = Mark::line;
-  std::string name;  ///< in the legend; empty: not there
+  std::string name = {};  ///< in the legend; empty: not there
   int group = -1;
-  Numbers x;
+  Numbers x = {};
   Numbers y = {};
   Numbers low = {};
   Numbers high = {};
@@ -83,9 +83,10 @@ struct XyFigure {
   Axis y;
   std::vector<Panel> panels;
   std::vector<Rule> rules = {};
-  bool diagonal = false;  ///< the line y = x
-  bool shared_y = true;   ///< panels have one y axis
-  bool zoom = false;      ///< long curves: drawn so that one can zoom
+  std::vector<std::string> group_names = {};  ///< of Layer::groups, for the legend
+  bool diagonal = false;                      ///< the line y = x
+  bool shared_y = true;                       ///< panels have one y axis
+  bool zoom = false;                          ///< long curves: drawn so that one can zoom
 };
 
 struct HeatFigure {

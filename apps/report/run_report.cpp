@@ -42,8 +42,8 @@ std::vector<report::Section> sections_of(const ReportedRun& run, const ReportOpt
   if (run.command == "train") return training_sections(run, options);
   if (run.command == "study rates") return rates_sections(run);
   if (run.command == "study gridlock") return gridlock_sections(run);
-  if (const fs::path file = fs::path(run.folder.path()) / "fusion_report.json"; fs::is_regular_file(file))
-    return fuse_sections(read_json(file.string()), file.string());
+  if (run.command == "fuse train") return fusion_sections(run, options);
+  if (run.command == "fuse sweep") return fusion_sweep_sections(run);
   return printed_sections(run);
 }
 
@@ -90,16 +90,6 @@ report::Page report_page(const std::vector<ReportedRun>& runs, const ReportOptio
 void write_report(const std::string& folder) {
   const ReportedRun run = open_run(folder);
   run.folder.write("report.html", report::html_page(report_page({run}, {}), fmt::format("Clearway {}", kVersion)));
-}
-
-std::vector<report::Section> fuse_sections(const Json& document, const std::string& where) {
-  std::vector<report::Section> sections;
-  if (document.is_array())
-    for (std::size_t i = 0; i < document.size(); ++i)
-      sections.push_back(report::section_from_json(document[i], fmt::format("{}[{}]", where, i)));
-  else
-    sections.push_back(report::section_from_json(document, where));
-  return sections;
 }
 
 report::Table fact_table(std::string title, const Json& object,

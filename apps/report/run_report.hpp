@@ -15,6 +15,7 @@ struct ReportOptions {
   std::string data;
   int points = 1500;
   std::string routing;
+  std::string explained;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -27,6 +28,9 @@ struct ReportOptions {
                      .maximum = 20000});
     field("routing", self.routing,
           OptionInfo{.help = "what clearway generate --show-experts --json printed: tokens coloured by their experts",
+                     .metavar = "FILE"});
+    field("explained", self.explained,
+          OptionInfo{.help = "what clearway fuse predict --explain ID --json printed: chosen samples",
                      .metavar = "FILE"});
   }
 };
@@ -55,8 +59,8 @@ std::vector<report::Section> selection_sections(const ReportedRun& run, const Re
 std::vector<report::Section> rates_sections(const ReportedRun& run);
 std::vector<report::Section> gridlock_sections(const ReportedRun& run);
 std::vector<report::Section> training_sections(const ReportedRun& run, const ReportOptions& options);
-/// Of fusion_report.json, which is a section, or a list of sections, as section_from_json() reads them.
-std::vector<report::Section> fuse_sections(const Json& document, const std::string& where);
+std::vector<report::Section> fusion_sections(const ReportedRun& run, const ReportOptions& options);
+std::vector<report::Section> fusion_sweep_sections(const ReportedRun& run);
 /// What several runs have in common, side by side.
 report::Section comparison_section(const std::vector<ReportedRun>& runs);
 

@@ -33,12 +33,14 @@ class FuseInitCommand final : public Command {
   }
 
   ExitCode run(Context& context) override {
-    const Json spec = fusion::draft_spec(folder_);
+    Json spec = fusion::draft_spec(folder_);
     if (context.common.json || flags_.out == "-") {
+      seen_from(spec, ".");
       context.console.print(json_text(spec));
       return ExitCode::success;
     }
     const std::string out = flags_.out.empty() ? (std::filesystem::path(folder_) / "spec.json").string() : flags_.out;
+    seen_from(spec, std::filesystem::path(out).parent_path());
     std::error_code none;
     if (std::filesystem::exists(out, none) && !flags_.force)
       user_error("{}: is there already; choose another name with --out, or replace it with --force", out);
@@ -53,6 +55,24 @@ class FuseInitCommand final : public Command {
   }
 
  private:
+  /// A specification's paths start from where it lies, a draft's from the folder of the files.
+  void seen_from(Json& spec, const std::filesystem::path& place) const {
+    const std::filesystem::path way =
+        std::filesystem::proximate(folder_, place.empty() ? std::filesystem::path(".") : place);
+    if (way == ".") return;
+    const auto moved = [&](const Json& path) {
+      const std::filesystem::path own = path.get<std::string>();
+      return own.is_absolute() ? path : Json((way / own).generic_string());
+    };
+    for (auto& source : spec.at("sources")) {
+      Json& path = source.at("path");
+      if (path.is_string())
+        path = moved(path);
+      else
+        for (Json& one : path) one = moved(one);
+    }
+  }
+
   struct Flags {
     std::string out;
     bool force = false;

@@ -325,8 +325,7 @@ std::string fused_text(const Json& m) {
 
 Json compare_fused(const FuseMeasured& first, const FuseMeasured& second, const FuseMeasureOptions& options) {
   const std::vector<std::int64_t> numbers = group_numbers(first);
-  BootstrapOptions bootstrap = bootstrap_options(options, numbers);
-  bootstrap.replications = std::max(bootstrap.replications, 2);
+  const BootstrapOptions bootstrap = bootstrap_options(options, numbers);
   const Matrix target = first.ensemble.targets(first.samples, first.rows);
   const auto own =
       train::fusion_scores(first.ensemble.predict(first.samples, first.rows), target, first.ensemble.thresholds());
@@ -334,6 +333,14 @@ Json compare_fused(const FuseMeasured& first, const FuseMeasured& second, const 
       train::fusion_scores(second.ensemble.predict(second.samples, second.rows), target, second.ensemble.thresholds());
   Json out = Json::array();
   for (std::size_t i = 0; i < std::min(own.size(), other.size()); ++i) {
+    if (bootstrap.replications < 2) {
+      const double one = value_of(own[i], target.rows()), two = value_of(other[i], target.rows());
+      out.push_back({{"score", own[i].name},
+                     {"first", json_number_or_null(one)},
+                     {"second", json_number_or_null(two)},
+                     {"value", json_number_or_null(one - two)}});
+      continue;
+    }
     const ScoreDifference change = bootstrap_difference(own[i].score, other[i].score, target.rows(), bootstrap);
     Json entry = {{"score", own[i].name},
                   {"first", json_number_or_null(change.first)},
@@ -350,7 +357,8 @@ std::string fused_differences_text(const Json& differences) {
       fmt::format("{:<20} {:>8} {:>8}  {:<30} {:>7}\n", "score", "first", "second", "difference [95 %]", "p");
   for (const Json& entry : differences) {
     const auto number = [&](const char* key) {
-      return entry[key].is_number() ? fmt::format("{:.4f}", entry[key].get<double>()) : std::string("-");
+      return entry.contains(key) && entry[key].is_number() ? fmt::format("{:.4f}", entry[key].get<double>())
+                                                           : std::string("-");
     };
     out += fmt::format("{:<20} {:>8} {:>8}  {:<30} {:>7}\n", entry["score"].get<std::string>(), number("first"),
                        number("second"), with_interval(entry), number("p_value"));

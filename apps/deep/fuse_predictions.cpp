@@ -165,7 +165,6 @@ Json explain_predictions(const train::FusionEnsemble& ensemble, const train::Fus
   const fusion::PreparedTarget& target = ensemble.target();
   const auto& shapes = tensors.shapes();
   const torch::Tensor present = present_of(tensors, rows);
-  const Matrix columns = train::class_columns(whole);
   // What is followed: the event, the class or label that is likeliest with everything there, or the first number.
   std::vector<Eigen::Index> followed(rows.size(), 0);
   if (target.kind == TargetKind::multiclass || target.kind == TargetKind::multilabel)

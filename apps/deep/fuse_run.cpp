@@ -10,6 +10,7 @@
 #include "clearway/base/text.hpp"
 #include "clearway/train/checkpoint.hpp"
 #include "clearway/train/loop.hpp"
+#include "clearway/train/tensor_rows.hpp"
 
 namespace clearway::cli {
 namespace {
@@ -218,6 +219,11 @@ FusionTrainingResult train_ensemble(const FusionTrainingPlan& plan, const fusion
         train::load_into(*model, checkpoints.load_model("best"), checkpoints.file("best", "model.safetensors"));
     } else {
       task.restore_best();
+    }
+    // The last step of all may have been the one that diverged: nobody looked at a loss behind it.
+    if (!train::fusion_outputs(*model, tensors, train::row_tensor(split.valid)).isfinite().all().item<bool>()) {
+      out.diverged = true;
+      break;
     }
     model->eval();
     out.ensemble->add(model);

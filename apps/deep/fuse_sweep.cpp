@@ -133,6 +133,11 @@ class FuseSweep {
     const fusion::RawData raw = fusion::read_samples(spec, reading);
     for (const std::string& note : raw.report.notes()) context_.console.note("note: " + note);
     kind_ = raw.target.kind;
+    if (!spec.split.column.empty() && request_.splits > 1)
+      context_.console.note(
+          fmt::format("note: the column '{}' says which samples are tested, so that splits differ by seed only and "
+                      "intervals of differences are no statement about other samples",
+                      spec.split.column));
     const std::size_t total = variants_.size() * static_cast<std::size_t>(request_.splits);
     for (std::int64_t split = 0; split < request_.splits; ++split) {
       std::vector<std::size_t> waiting;

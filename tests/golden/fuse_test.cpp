@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -84,7 +85,7 @@ TEST_F(Fuse, TrainLeavesARunThatEvaluateAndPredictRead) {
 }
 
 TEST_F(Fuse, ExplainSaysWhatEveryModalityChanged) {
-  for (const char* router : {"per-modality", "joint", "disjoint"}) {
+  for (const char* router : {"joint", "disjoint"}) {
     train(std::string("--out ") + router + " --router " + router + " --experts 3");
     const std::string id = cells_of(lines_of(place.read(std::string(router) + "/predictions.csv"))[1])[0];
     const json all = ok_json(std::string("fuse predict ") + router + " --explain " + id);
@@ -186,12 +187,12 @@ TEST_F(Fuse, MembersDisagreeAndForceReplacesThem) {
 }
 
 TEST_F(Fuse, ARunThatWasInterruptedGoesOnAsIfItHadNot) {
-  const std::string options = " --epochs 60 --patience 0 --batch 20 --members 2 --threads 1 --quiet --out ";
+  const std::string options = " --epochs 40 --patience 0 --batch 40 --members 2 --threads 1 --out ";
   const auto interrupt = [&](int process) {
-    // Once the first member has been evaluated three times.
+    // Once the first member has been evaluated twice.
     for (int i = 0; i < 6000; ++i) {
       if (place.exists("parts/members/1/metrics.jsonl") &&
-          lines_of(place.read("parts/members/1/metrics.jsonl")).size() >= 3)
+          lines_of(place.read("parts/members/1/metrics.jsonl")).size() >= 2)
         break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -237,7 +238,8 @@ TEST_F(Fuse, SweepTrainsEveryVariantOnceOnEverySplit) {
   EXPECT_EQ(lines_of(place.read("study/runs.jsonl")).size(), 4U);
   EXPECT_EQ(again["rows"][0]["cells"], first["rows"][0]["cells"]);
   EXPECT_EQ(again["rows"][1]["cells"], first["rows"][1]["cells"]);
-  refused("fuse sweep data/spec.json --out study --epochs 2 --vary router=joint", {"study", "another 'train'"});
+  refused("fuse sweep data/spec.json --out study --epochs 2 --missing 0:0.4:0.4 --vary router=joint",
+          {"study: holds a study with another 'train'", "--force"});
 }
 
 TEST_F(Fuse, SweepOfARunTakesModalitiesAway) {
@@ -263,6 +265,9 @@ TEST_F(Fuse, TwoRunsOnTheSameSamples) {
     EXPECT_EQ(both["differences"][i]["first"], one[i]["value"]);
     EXPECT_EQ(both["differences"][i]["second"], two[i]["value"]);
   }
+  const json plain = ok_json("fuse evaluate one --against two --replicates 0")["differences"];
+  EXPECT_EQ(plain[0]["first"], one[0]["value"]);
+  EXPECT_FALSE(plain[0].contains("low")) << "no intervals were asked for";
   json other = spec();
   other["target"]["positive"] = "0";
   write_spec("turned.json", other);
@@ -271,13 +276,18 @@ TEST_F(Fuse, TwoRunsOnTheSameSamples) {
 }
 
 TEST_F(Fuse, AFirstDraftTrains) {
+  // Paths start from where the draft lies: in the folder, above it, in another one, where standard output goes.
+  ok("fuse init data --out data/draft.json");
   ok("fuse init data --out draft.json");
-  ok("fuse train draft.json --epochs 1 --quiet --out run");
-  EXPECT_TRUE(place.exists("run/model.json"));
+  place.write("elsewhere.json", ok("fuse init data --out -").out);
+  std::filesystem::create_directory(place.folder() / "deep");
+  ok("fuse init ./data/ --out deep/draft.json");
+  for (const char* draft : {"data/draft.json", "draft.json", "elsewhere.json", "deep/draft.json"})
+    ok(std::string("fuse train ") + draft + " --epochs 1 --quiet");
 }
 
-TEST_F(Fuse, SmallAndOneSidedData) {
-  // No test samples: trained and kept; nothing to evaluate, predict or compare.
+// Trained and kept; nothing to evaluate, predict or compare.
+TEST_F(Fuse, NoTestSamples) {
   json no_test = spec();
   no_test["split"] = {{"train", 0.8}, {"valid", 0.2}, {"test", 0}};
   write_spec("no-test.json", no_test);
@@ -286,7 +296,9 @@ TEST_F(Fuse, SmallAndOneSidedData) {
   refused("fuse predict run", {"there are no samples to predict"});
   refused("fuse sweep run", {"no test samples"});
   refused("fuse sweep data/no-test.json --epochs 1 --splits 1", {"no sample is left for test"});
-  // One class only on the validation samples, one modality, one test sample.
+}
+
+TEST_F(Fuse, OneClassToChooseByOneModalityAndOneTestSample) {
   auto rows = lines_of(place.read("data/labels.csv"));
   std::string text = rows[0] + ",part\n";
   bool tested = false;
@@ -302,6 +314,17 @@ TEST_F(Fuse, SmallAndOneSidedData) {
   ok("fuse train data/one-sided.json --epochs 1 --quiet --modalities rhythm --out small");
   EXPECT_EQ(ok_json("fuse evaluate small")["samples"], 1);
   refused("fuse train data/one-sided.json --epochs 1 --choose score", {"choose must be loss", "no auroc"});
+}
+
+TEST_F(Fuse, ALossThatIsNotFiniteIsNoModel) {
+  const std::string steep = "data/spec.json --epochs 1 --batch 1000 --learning-rate 1e30 --clip 0 ";
+  const Outcome outcome = place.run("fuse train --out run " + steep);
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_NE(outcome.err.find("--learning-rate"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(place.exists("run/model.json"));
+  const Outcome sweep = place.run("fuse sweep --splits 1 " + steep);
+  EXPECT_EQ(sweep.code, 1) << sweep.err;
+  EXPECT_NE(sweep.err.find("missing-policy=zero: the loss is not finite any more"), std::string::npos) << sweep.err;
 }
 
 TEST_F(Fuse, MistakesOfTrainingSayWhatIsWrong) {

@@ -36,7 +36,7 @@ void check(const FusionOptions& o, const std::vector<fusion::ModalityShape>& mod
   }
   if (o.method == FusionMethod::linear) {
     if (o.missing != MissingPolicy::zero && o.missing != MissingPolicy::mask_route)
-      user_error("method linear has no tokens, so that missing must be zero, not '{}'", enum_name(o.missing));
+      user_error("method linear has no tokens, so that missing-policy must be zero, not '{}'", enum_name(o.missing));
     return;
   }
   const bool attends =

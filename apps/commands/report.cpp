@@ -131,7 +131,7 @@ class ReportCommand final : public Command {
     for (const std::string_view id : kInTerminal) {
       const auto found = std::find_if(figures.begin(), figures.end(), [&](const auto& one) { return one.id == id; });
       if (found == figures.end() || ++shown > kMostInTerminal) continue;
-      context.console.print((shown > 1 ? "\n" : "") + report::terminal_text(*found, style));
+      context.console.print(fmt::format("{}{}", shown > 1 ? "\n" : "", report::terminal_text(*found, style)));
     }
     if (shown == 0) context.console.note("this run has no figure for a terminal; --out writes the page");
   }

@@ -395,7 +395,7 @@ std::vector<report::Section> model_sections(const ReportedRun& run, const Report
   if (path.empty() || path == "-" || !std::filesystem::is_regular_file(path)) {
     section.text.push_back(fmt::format(
         "The table that the model was fitted to {}, so that nothing is drawn over the data: give it with --data.",
-        path.empty() || path == "-" ? "came from standard input" : "(" + path + ") is not there"));
+        path.empty() || path == "-" ? "came from standard input" : fmt::format("({}) is not there", path)));
     return {section};
   }
   CsvOptions csv;

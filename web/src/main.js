@@ -68,6 +68,8 @@ function draw(figure, place) {
   const panels = element("div", figure.kind === "xy" && figure.panels.length > 1 ? "panels" : "panel");
   for (const panel of panelsOf(figure, width, false)) {
     const box = element("div", "box");
+    const wide = panel.chart.getAttribute("width");
+    if (wide) box.style.width = `${wide}px`;
     if (panel.title) box.append(element("h4", "", panel.title));
     if (panel.yLabel) box.append(element("div", "axis", `↑ ${panel.yLabel}`));
     panel.chart.setAttribute("role", "img");

@@ -181,6 +181,8 @@ function start() {
   const drawAll = () => places.forEach((place) => draw(figures[Number(place.dataset.figure)], place));
   document.documentElement.classList.add("charts");
   drawAll();
+  // The charts have moved what the address points at.
+  if (location.hash.length > 1) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth;
   let pending = 0;

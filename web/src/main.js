@@ -21,7 +21,7 @@ function legend(figure) {
     if (entries.length < 1) return null;
     for (const entry of entries) {
       const item = element("li", "", entry.name);
-      const swatch = element("span", entry.mark === "points" ? "swatch spot" : entry.dashed ? "swatch dashed" : "swatch");
+      const swatch = element("span", entry.mark === "points" || entry.mark === "intervals" ? "swatch spot" : entry.dashed ? "swatch dashed" : "swatch");
       swatch.style.setProperty("--swatch", groupColour(entry.group));
       item.prepend(swatch);
       list.append(item);

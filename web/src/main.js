@@ -21,7 +21,7 @@ function legend(figure) {
     if (entries.length < 1) return null;
     for (const entry of entries) {
       const item = element("li", "", entry.name);
-      const swatch = element("span", entry.mark === "points" ? "swatch spot" : entry.dashed ? "swatch dashed" : "swatch");
+      const swatch = element("span", entry.mark === "points" || entry.mark === "intervals" ? "swatch spot" : entry.dashed ? "swatch dashed" : "swatch");
       swatch.style.setProperty("--swatch", groupColour(entry.group));
       item.prepend(swatch);
       list.append(item);
@@ -181,6 +181,8 @@ function start() {
   const drawAll = () => places.forEach((place) => draw(figures[Number(place.dataset.figure)], place));
   document.documentElement.classList.add("charts");
   drawAll();
+  // The charts have moved what the address points at.
+  if (location.hash.length > 1) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth;
   let pending = 0;

@@ -86,6 +86,17 @@ function extent(panels, log, axis) {
 /// Few ticks on axes of powers of ten, each with its number written out.
 const logTicks = { tickFormat: (v) => (v >= 1e-3 && v < 1e5 ? String(Number(v.toPrecision(6))) : v.toExponential(0)) };
 
+/// Counts have ticks at whole numbers only.
+function wholeTicks(panel, axis) {
+  const values = panel.layers.flatMap((layer) => (axis === "x" ? layer.x : [layer.y, layer.low, layer.high].flatMap((list) => list ?? [])));
+  const seen = values.filter(known);
+  if (seen.length === 0 || !seen.every(Number.isInteger)) return {};
+  const low = Math.min(...seen);
+  const high = Math.max(...seen);
+  if (high - low > 8) return {};
+  return { ticks: Array.from({ length: high - low + 1 }, (_, i) => low + i), tickFormat: String };
+}
+
 export function drawXy(figure, width, height, still) {
   const log = { x: figure.x.log === true, y: figure.y.log === true };
   const sharedY = figure.panels.length > 1 && figure.shared_y !== false ? extent(figure.panels, log.y, "y") : undefined;
@@ -108,7 +119,7 @@ export function drawXy(figure, width, height, still) {
       if (rule.label && known(rule.x) && y)
         marks.push(text([rule], { x: "x", frameAnchor: "top", dy: 4, dx: 4, textAnchor: "start", text: "label", fill: "var(--soft)" }));
     if (!still) marks.push(...tipOf(panel, figure, log));
-    const ticks = (axis) => (log[axis] ? logTicks : {});
+    const ticks = (axis) => (log[axis] ? logTicks : wholeTicks(panel, axis));
     marks.push(axisX({ label: null, ...ticks("x") }), axisY({ label: null, ...ticks("y") }));
     return {
       title: panel.title,

@@ -207,6 +207,12 @@ class Points {
   std::vector<std::string> text_;
 };
 
+/// In a regression function no row belongs to an expert.
+std::string colouring(const ModelAtData& at) {
+  return at.model().form == ModelForm::regression ? "the expert of the largest gate weight"
+                                                  : "its most responsible expert";
+}
+
 std::string which_rows(const ModelAtData& at, const Points& points) {
   if (points.count() == static_cast<std::size_t>(at.data().rows())) return "Every point is a row of the table";
   return fmt::format("{} equally spaced of {} rows", points.count(), at.data().rows());
@@ -251,8 +257,8 @@ std::vector<report::Figure> expert_figures(const ModelAtData& at, const Points& 
     }
     std::string note;
     if (!at.classes())
-      note = which_rows(at, points) +
-             ", coloured by its most responsible expert, the more solid the surer. Solid lines: means of the experts. ";
+      note = which_rows(at, points) + ", coloured by " + colouring(at) +
+             ", the more solid the surer. Solid lines: means of the experts. ";
     note +=
         inputs.size() == 1 && at.one_input()
             ? std::string(bands ? "Bands: pointwise 95 % confidence intervals of these means." : "")
@@ -315,9 +321,8 @@ std::optional<report::Figure> projection(const ModelAtData& at, const Points& po
   xy.group_names = points.names();
   return report::Figure{
       "projection", "The inputs, projected",
-      fmt::format("{}, on the first two principal components of the {} standardised inputs, coloured by its most "
-                  "responsible expert.",
-                  which_rows(at, points), d),
+      fmt::format("{}, on the first two principal components of the {} standardised inputs, coloured by {}.",
+                  which_rows(at, points), d, colouring(at)),
       std::move(xy)};
 }
 

@@ -416,12 +416,14 @@ std::vector<report::Section> model_sections(const ReportedRun& run, const Report
     if (const double rows = number_of(run.summary, "n"); std::isfinite(rows) && rows != double(at.data().rows()))
       section.warnings.push_back(
           fmt::format("{} has {} usable rows now; the model was fitted to {:g}.", path, at.data().rows(), rows));
-    const Points points(at, static_cast<std::size_t>(options.points));
     std::vector<std::string> inputs = at.numeric_inputs();
     if (inputs.size() > kMostPanels) {
       section.text.push_back(fmt::format("The first {} of {} numeric inputs are drawn.", kMostPanels, inputs.size()));
       inputs.resize(kMostPanels);
     }
+    // Points are drawn once per input, and a page should stay below 700 KB.
+    const auto most = static_cast<std::size_t>(options.points);
+    const Points points(at, inputs.size() > 2 ? std::max<std::size_t>(10, most / inputs.size() + most / 10) : most);
     if (inputs.empty()) {
       section.text.emplace_back("No input is a number, so that there are no curves.");
     } else {

@@ -37,7 +37,8 @@ ExitCode run(const std::vector<std::string>& words, std::string& who) {
   const Option* report = invocation.options.find("report");
   const bool draw = report != nullptr && report->is_flag() && report->text() == "true";
   const Option* out = invocation.options.find("out");
-  if (draw && (out == nullptr || out->text().empty())) clearway::user_error("--report needs --out, the run folder to draw");
+  if (draw && (out == nullptr || out->text().empty()))
+    clearway::user_error("--report needs --out, the run folder to draw");
   const ExitCode code = invocation.command->run(context);
   const char* rank = std::getenv("RANK");  // of several processes of one training, one writes
   if (draw && code != ExitCode::interrupted && (rank == nullptr || std::string_view(rank) == "0"))

@@ -119,6 +119,7 @@ class ReportCommand final : public Command {
   /// Folders of the same name are told apart by their paths.
   static void name_apart(std::vector<ReportedRun>& runs) {
     std::vector<std::string> names;
+    names.reserve(runs.size());
     for (const ReportedRun& run : runs) names.push_back(run.name);
     for (ReportedRun& run : runs)
       if (std::count(names.begin(), names.end(), run.name) > 1) run.name = run.folder.path();

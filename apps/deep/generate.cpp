@@ -7,6 +7,15 @@
 
 namespace clearway::cli {
 
+namespace {
+
+/// JSON holds text: bytes that are none, as half a character from a model of bytes, become U+FFFD.
+Json as_text(const std::string& bytes) {
+  return Json::parse(Json(bytes).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace
+
 ExitCode generate(GenerateRequest& request, Context& context) {
   prepare_torch(context.common.threads);
   TrainedRun run = open_trained_run(request.run, request.which, torch::Device(torch::kCPU));
@@ -36,13 +45,13 @@ ExitCode generate(GenerateRequest& request, Context& context) {
     for (std::int64_t layer = 0; layer < first.size(0); ++layer) {
       Json row = Json::array();
       for (std::size_t t = 0; t < seen; ++t)
-        row.push_back({{"token", run.tokenizer->symbol(static_cast<std::int32_t>(window[t]))},
+        row.push_back({{"token", as_text(run.tokenizer->symbol(static_cast<std::int32_t>(window[t])))},
                        {"expert", first[layer][static_cast<std::int64_t>(t)].item<std::int64_t>()}});
       experts.push_back(std::move(row));
     }
   }
   if (context.common.json) {
-    Json out = {{"prompt", request.prompt}, {"text", text}, {"tokens", added.size()}};
+    Json out = {{"prompt", as_text(request.prompt)}, {"text", as_text(text)}, {"tokens", added.size()}};
     if (request.show_experts) out["experts"] = experts;
     context.console.print(json_text(out));
   } else {

@@ -207,6 +207,12 @@ class Points {
   std::vector<std::string> text_;
 };
 
+/// In a regression function no row belongs to an expert.
+std::string colouring(const ModelAtData& at) {
+  return at.model().form == ModelForm::regression ? "the expert of the largest gate weight"
+                                                  : "its most responsible expert";
+}
+
 std::string which_rows(const ModelAtData& at, const Points& points) {
   if (points.count() == static_cast<std::size_t>(at.data().rows())) return "Every point is a row of the table";
   return fmt::format("{} equally spaced of {} rows", points.count(), at.data().rows());
@@ -251,8 +257,8 @@ std::vector<report::Figure> expert_figures(const ModelAtData& at, const Points& 
     }
     std::string note;
     if (!at.classes())
-      note = which_rows(at, points) +
-             ", coloured by its most responsible expert, the more solid the surer. Solid lines: means of the experts. ";
+      note = which_rows(at, points) + ", coloured by " + colouring(at) +
+             ", the more solid the surer. Solid lines: means of the experts. ";
     note +=
         inputs.size() == 1 && at.one_input()
             ? std::string(bands ? "Bands: pointwise 95 % confidence intervals of these means." : "")
@@ -315,9 +321,8 @@ std::optional<report::Figure> projection(const ModelAtData& at, const Points& po
   xy.group_names = points.names();
   return report::Figure{
       "projection", "The inputs, projected",
-      fmt::format("{}, on the first two principal components of the {} standardised inputs, coloured by its most "
-                  "responsible expert.",
-                  which_rows(at, points), d),
+      fmt::format("{}, on the first two principal components of the {} standardised inputs, coloured by {}.",
+                  which_rows(at, points), d, colouring(at)),
       std::move(xy)};
 }
 
@@ -411,12 +416,14 @@ std::vector<report::Section> model_sections(const ReportedRun& run, const Report
     if (const double rows = number_of(run.summary, "n"); std::isfinite(rows) && rows != double(at.data().rows()))
       section.warnings.push_back(
           fmt::format("{} has {} usable rows now; the model was fitted to {:g}.", path, at.data().rows(), rows));
-    const Points points(at, static_cast<std::size_t>(options.points));
     std::vector<std::string> inputs = at.numeric_inputs();
     if (inputs.size() > kMostPanels) {
       section.text.push_back(fmt::format("The first {} of {} numeric inputs are drawn.", kMostPanels, inputs.size()));
       inputs.resize(kMostPanels);
     }
+    // Points are drawn once per input, and a page should stay below 700 KB.
+    const auto most = static_cast<std::size_t>(options.points);
+    const Points points(at, inputs.size() > 2 ? std::max<std::size_t>(10, most / inputs.size() + most / 10) : most);
     if (inputs.empty()) {
       section.text.emplace_back("No input is a number, so that there are no curves.");
     } else {

@@ -23,9 +23,11 @@ struct ReportOptions {
           OptionInfo{.help = "the table that a model was fitted to; default: the file that its config.json names",
                      .metavar = "FILE"});
     field("points", self.points,
-          OptionInfo{.help = "most rows that are drawn as points; of larger tables equally spaced rows",
-                     .minimum = 10,
-                     .maximum = 20000});
+          OptionInfo{
+              .help = "most rows that are drawn as points, fewer with more than two inputs; of larger tables equally "
+                      "spaced rows",
+              .minimum = 10,
+              .maximum = 20000});
     field("routing", self.routing,
           OptionInfo{.help = "what clearway generate --show-experts --json printed: tokens coloured by their experts",
                      .metavar = "FILE"});

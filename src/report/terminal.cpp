@@ -51,12 +51,15 @@ std::string braille(unsigned bits) {
 class Canvas {
  public:
   Canvas(int width, int height)
-      : width_(width), height_(height), cells_(static_cast<std::size_t>(width * height)), groups_(cells_.size(), -1) {}
+      : width_(width),
+        height_(height),
+        cells_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height)),
+        groups_(cells_.size(), -1) {}
 
   void dot(int x, int y, int group) {
     if (x < 0 || y < 0 || x >= 2 * width_ || y >= 4 * height_) return;
     static constexpr unsigned bits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    const auto at = static_cast<std::size_t>((y / 4) * width_ + x / 2);
+    const auto at = cell(x / 2, y / 4);
     cells_[at] |= bits[y % 4][x % 2];
     groups_[at] = group;
   }
@@ -69,13 +72,17 @@ class Canvas {
   std::string row(int y, const TerminalStyle& style) const {
     std::string text;
     for (int x = 0; x < width_; ++x) {
-      const auto at = static_cast<std::size_t>(y * width_ + x);
+      const auto at = cell(x, y);
       text += cells_[at] == 0 ? " " : painted(braille(cells_[at]), groups_[at], style);
     }
     return text;
   }
 
  private:
+  std::size_t cell(int x, int y) const {
+    return static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x);
+  }
+
   int width_;
   int height_;
   std::vector<unsigned> cells_;

@@ -145,7 +145,7 @@ TEST(Page, SectionsFromJson) {
   EXPECT_EQ(std::get<Figure>(section.blocks[1]).title, "f");
   for (
       const char* wrong :
-      {R"({"text": []})", R"({"title": "T", "tabels": []})",
+      {R"({"text": []})", R"({"title": "T", "tablez": []})",
        R"({"title": "T", "tables": [{"columns": ["c"], "rows": [[1, 2]]}]})",
        R"({"title": "T", "figures": [{"kind": "pie", "title": "f"}]})",
        R"({"title": "T", "figures": [{"kind": "tree", "title": "f", "leaves": ["a"], "merges": [{"left": 0, "right": 5, "height": 1}]}]})"})

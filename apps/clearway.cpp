@@ -1,10 +1,13 @@
 // The program `clearway`: find the command, run it, turn every failure into one line and an exit code.
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
+#include "clearway/base/errors.hpp"
 #include "command_line.hpp"
 #include "help.hpp"
 #include "registry.hpp"
+#include "report/run_report.hpp"
 
 namespace {
 
@@ -30,7 +33,16 @@ ExitCode run(const std::vector<std::string>& words, std::string& who) {
     return ExitCode::usage;
   }
   Context context{common, invocation.options, console};
-  return invocation.command->run(context);
+  // --report is declared by many commands and means the same in all of them.
+  const Option* report = invocation.options.find("report");
+  const bool draw = report != nullptr && report->is_flag() && report->text() == "true";
+  const Option* out = invocation.options.find("out");
+  if (draw && (out == nullptr || out->text().empty())) clearway::user_error("--report needs --out, the run folder to draw");
+  const ExitCode code = invocation.command->run(context);
+  const char* rank = std::getenv("RANK");  // of several processes of one training, one writes
+  if (draw && code != ExitCode::interrupted && (rank == nullptr || std::string_view(rank) == "0"))
+    write_report(out->text());
+  return code;
 }
 
 /// One line on standard error, whatever the message holds.

@@ -23,6 +23,7 @@ void declare(const OptionList& list, CLI::App& app) {
     CLI::Option* declared = option.is_flag() ? app.add_flag(name) : app.add_option(name);
     declared->multi_option_policy(option.is_list() ? CLI::MultiOptionPolicy::TakeAll
                                                    : CLI::MultiOptionPolicy::TakeLast);
+    if (option.positional && option.is_list()) declared->expected(-1);
   }
   app.set_help_flag();
   app.add_flag("-h,--help");
@@ -62,7 +63,10 @@ void assign(OptionList& list, const CLI::App& root, const CLI::App& app) {
     if (!option.given) continue;
     if (!option.is_flag() && !option.positional && text.starts_with("--"))
       user_error("option --{} needs a value, not {}", option.name, quoted_for_message(text));
-    option.assign(text);
+    if (option.positional && option.is_list())
+      option.assign_words(app.get_option(name)->results());  // file names may hold commas
+    else
+      option.assign(text);
   }
 }
 

@@ -28,6 +28,17 @@ FittedRun load_fitted_run(const std::string& path);
 /// model.json alone.
 ColumnChoice columns_of(const FittedRun& run, const std::string& path);
 
+/// The options of a struct among the keys of a config file that holds those of others too.
+template <class Options>
+void read_own_options(const Json& config, Options& options, const std::string& where) {
+  Json own = Json::object();
+  Options::visit(options, [&](std::string_view name, const auto&, const OptionInfo&) {
+    const std::string key = snake_case(name);
+    if (const auto found = config.find(key); found != config.end()) own[key] = *found;
+  });
+  options_from_json(own, options, where);
+}
+
 /// Names for the model of a design.
 ModelNames names_of(const Design& design);
 

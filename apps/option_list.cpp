@@ -152,6 +152,10 @@ std::string Option::text() const {
                     targets.front());
 }
 
+void Option::assign_words(const std::vector<std::string>& words) {
+  for (const OptionTarget& target : targets) *std::get<std::vector<std::string>*>(target) = words;
+}
+
 nlohmann::ordered_json Option::json() const {
   return std::visit(Overloaded{[](const EnumField& f) { return nlohmann::ordered_json(f.get()); },
                                [](const auto* p) { return nlohmann::ordered_json(*p); }},
@@ -189,6 +193,14 @@ void OptionList::argument(std::string_view name, std::string& target, std::strin
   option.targets.push_back(&target);
   option.positional = true;
   option.required = required;
+  options_.push_back(std::move(option));
+}
+
+void OptionList::arguments(std::string_view name, std::vector<std::string>& target, std::string_view help) {
+  Option option{.name = std::string(name), .group = "Arguments", .info = {.help = help}};
+  option.targets.push_back(&target);
+  option.positional = true;
+  option.required = true;
   options_.push_back(std::move(option));
 }
 

@@ -69,6 +69,8 @@ struct Option {
   std::string value_name() const;
   /// Sets every target. Throws std::invalid_argument naming the option, the text and the rule.
   void assign(std::string_view text);
+  /// Sets a list of words to these, as they are.
+  void assign_words(const std::vector<std::string>& words);
   /// Checks the present value of a number (or list of numbers) against its rule. Throws std::invalid_argument.
   void check() const;
   /// The present value as it would be typed.
@@ -125,6 +127,9 @@ class OptionList {
   /// A positional argument that is one of a few words.
   void argument(std::string_view name, std::string& target, std::string_view help, std::vector<Choice> choices,
                 bool required = true);
+
+  /// A positional argument that takes all words: one or more.
+  void arguments(std::string_view name, std::vector<std::string>& target, std::string_view help);
 
   /// The option of that name, or null.
   Option* find(std::string_view name);

@@ -12,6 +12,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_select_command());
   commands.push_back(make_simulate_command());
   commands.push_back(make_compare_command());
+  commands.push_back(make_report_command());
   commands.push_back(make_study_gridlock_command());
   commands.push_back(make_study_acceptance_command());
   commands.push_back(make_study_identifiability_command());

@@ -16,6 +16,7 @@ std::unique_ptr<Command> make_compare_command();
 std::unique_ptr<Command> make_bootstrap_command();
 std::unique_ptr<Command> make_test_command();
 std::unique_ptr<Command> make_diagnose_command();
+std::unique_ptr<Command> make_report_command();
 std::unique_ptr<Command> make_study_gridlock_command();
 std::unique_ptr<Command> make_study_acceptance_command();
 std::unique_ptr<Command> make_study_identifiability_command();

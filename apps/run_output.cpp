@@ -15,7 +15,7 @@ NewRun::~NewRun() {
 Json run_config(std::string_view command, const OptionList& options) {
   Json config = {{"clearway", std::string(kVersion)}, {"command", std::string(command)}};
   config.update(options.json());
-  for (const char* key : {"json", "quiet", "color", "config", "out", "force"}) config.erase(key);
+  for (const char* key : {"json", "quiet", "color", "config", "out", "force", "report"}) config.erase(key);
   return config;
 }
 

@@ -13,11 +13,14 @@ namespace clearway::cli {
 struct RunOutput {
   std::string out;
   bool force = false;
+  bool report = false;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
     field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
+    field("report", self.report,
+          OptionInfo{.help = "also draw the run: report.html in its folder, as clearway report writes it"});
   }
 };
 

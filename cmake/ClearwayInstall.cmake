@@ -21,6 +21,8 @@ set(clearway_io_libs "-lcsv")
 set(clearway_io_description "csv, json and run folders")
 set(clearway_fusion_requires "clearway-core, clearway-io")
 set(clearway_fusion_description "multimodal samples: declared, read and prepared")
+set(clearway_report_requires "clearway-io")
+set(clearway_report_description "figures and tables as one page of HTML, or in a terminal")
 
 set(clearway_deep_requires "clearway-core, clearway-fusion")
 set(clearway_deep_libs "-lclearway_kernels -ltorch -ltorch_cpu -lc10")
@@ -30,7 +32,7 @@ set(clearway_deep_description "layers on LibTorch: sparse mixtures, routers, tra
 set(clearway_train_requires "clearway-deep, clearway-io")
 set(clearway_train_description "training: data, loop, checkpoints, measures")
 
-set(clearway_floors base core stat io fusion)
+set(clearway_floors base core stat io fusion report)
 if(CLEARWAY_DEEP)
   list(APPEND clearway_floors deep train)
   # The arithmetic below deep, static like it; its headers are nobody else's affair.

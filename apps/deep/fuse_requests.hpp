@@ -20,6 +20,7 @@ struct FuseTrainRequest {
   std::string out;
   bool force = false;
   bool resume = false;
+  bool report = false;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -37,6 +38,8 @@ struct FuseTrainRequest {
                      .off = "0"});
     field("out", self.out, OptionInfo{.help = "run folder to write", .metavar = "DIR"});
     field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
+    field("report", self.report,
+          OptionInfo{.help = "also draw the run: report.html in its folder, as clearway report writes it"});
     field("resume", self.resume, OptionInfo{.help = "go on with the run in --out where it stopped"});
   }
 };
@@ -100,6 +103,7 @@ struct FuseSweepRequest {
   double level = 0.9;
   std::string out;
   bool force = false;
+  bool report = false;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -123,6 +127,8 @@ struct FuseSweepRequest {
     field("out", self.out,
           OptionInfo{.help = "folder of the study; finished runs in it are not repeated", .metavar = "DIR"});
     field("force", self.force, OptionInfo{.help = "replace the study that the folder holds"});
+    field("report", self.report,
+          OptionInfo{.help = "also draw the run: report.html in its folder, as clearway report writes it"});
   }
 };
 

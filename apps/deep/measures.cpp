@@ -38,7 +38,14 @@ std::vector<train::LayerDiagnostics> diagnose_text(deep::LanguageModel& model, c
 
 Json layers_json(const std::vector<train::LayerDiagnostics>& layers) {
   Json out = Json::array();
-  for (const auto& layer : layers)
+  for (const auto& layer : layers) {
+    Json similarities = Json::array();
+    for (Eigen::Index i = 0; i < layer.similarities.rows(); ++i) {
+      Json row = Json::array();
+      for (Eigen::Index j = 0; j < layer.similarities.cols(); ++j)
+        row.push_back(json_number_or_null(layer.similarities(i, j)));
+      similarities.push_back(std::move(row));
+    }
     out.push_back({{"load", layer.load},
                    {"load_entropy", layer.load_entropy},
                    {"largest_share", layer.largest_share},
@@ -50,7 +57,9 @@ Json layers_json(const std::vector<train::LayerDiagnostics>& layers) {
                    {"similarity", layer.similarity},
                    {"agreement", layer.agreement},
                    {"overlap", layer.overlap},
-                   {"affinity_contrast", layer.affinity_contrast}});
+                   {"affinity_contrast", layer.affinity_contrast},
+                   {"similarity_matrix", std::move(similarities)}});
+  }
   return out;
 }
 

@@ -90,6 +90,7 @@ struct ModelRequest {
 struct RunPlace {
   std::string out;
   bool force = false;
+  bool report = false;
   bool resume = false;
   std::string from;
   bool tensorboard = false;
@@ -102,6 +103,8 @@ struct RunPlace {
   static void visit(Self& self, Visitor&& field) {
     field("out", self.out, OptionInfo{.help = "run folder to write; without it nothing is kept", .metavar = "DIR"});
     field("force", self.force, OptionInfo{.help = "replace the run that the folder holds"});
+    field("report", self.report,
+          OptionInfo{.help = "also draw the run: report.html in its folder, as clearway report writes it"});
     field("resume", self.resume, OptionInfo{.help = "go on with the run in --out where it stopped"});
     field("from", self.from,
           OptionInfo{.help = "begin with the weights of the best step of this run", .metavar = "DIR"});

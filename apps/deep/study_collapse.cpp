@@ -79,7 +79,7 @@ class CollapseStudy {
     Json config = {{"clearway", std::string(kVersion)}, {"command", "study collapse"}};
     config.update(context_.options.json());
     for (const char* key :
-         {"json", "quiet", "color", "config", "out", "force", "resume", "threads", "routers", "seeds"})
+         {"json", "quiet", "color", "config", "out", "force", "report", "resume", "threads", "routers", "seeds"})
       config.erase(key);
     std::error_code none;
     if (!place.force && std::filesystem::is_regular_file(std::filesystem::path(place.out) / "config.json", none)) {

@@ -252,7 +252,7 @@ class Training {
   void write_config() {
     Json config = {{"clearway", std::string(kVersion)}, {"command", "train"}};
     config.update(context_.options.json());
-    for (const char* key : {"json", "quiet", "color", "config", "out", "force", "resume", "threads"}) config.erase(key);
+    for (const char* key : {"json", "quiet", "color", "config", "out", "force", "report", "resume", "threads"}) config.erase(key);
     config["processes"] = place_.size;
     folder_->write_json("vocabulary.json", tokenizer_->to_json());
     if (!labels_.empty()) config["labels"] = labels_;

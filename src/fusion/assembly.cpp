@@ -17,6 +17,7 @@ std::vector<std::string> sort_names(Entries& entries, std::size_t feature, const
   std::vector<std::string> sorted = arrived;
   std::sort(sorted.begin(), sorted.end(), name_less);
   std::vector<double> code;
+  code.reserve(arrived.size());
   for (const auto& name : arrived)
     code.push_back(
         static_cast<double>(std::lower_bound(sorted.begin(), sorted.end(), name, name_less) - sorted.begin()));

@@ -17,6 +17,7 @@ using Rows = std::vector<std::int64_t>;
 /// Groups in random order that depends on their names and the seed only.
 std::vector<const Rows*> shuffled(const std::map<std::string, Rows>& groups, std::uint64_t seed) {
   std::vector<const Rows*> sorted;
+  sorted.reserve(groups.size());
   for (const auto& [name, rows] : groups) sorted.push_back(&rows);
   RandomStream random(seed);
   std::vector<const Rows*> order;

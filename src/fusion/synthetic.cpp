@@ -107,6 +107,7 @@ void add_note(const std::string& id, int good, RandomStream& random, std::string
   static constexpr std::array<const char*, 8> kOther{"seen",    "today", "family", "visited",
                                                      "checked", "again", "doctor", "informed"};
   std::vector<const char*> words;
+  words.reserve(kTellingWords + 6);
   for (int j = 0; j < kTellingWords; ++j) words.push_back(j < good ? kGood[random.index(4)] : kBad[random.index(4)]);
   for (int j = 0; j < 6; ++j) words.push_back(kOther[random.index(8)]);
   file += id + ",";

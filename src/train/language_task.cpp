@@ -147,6 +147,7 @@ Scalars LanguageTask::diagnose() {
     out.emplace_back(fmt::format("layer{}/load_entropy", i), normalised_entropy(load));
     out.emplace_back(fmt::format("layer{}/largest_share", i), load.maxCoeff() * static_cast<double>(load.size()));
     out.emplace_back(fmt::format("layer{}/dead_experts", i), static_cast<double>(dead_experts(load).size()));
+    for (Eigen::Index k = 0; k < load.size(); ++k) out.emplace_back(fmt::format("layer{}/load{}", i, k), load[k]);
     counts = torch::Tensor();
   }
   return out;

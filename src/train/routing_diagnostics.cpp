@@ -31,22 +31,28 @@ double mutual_information(const torch::Tensor& a, const torch::Tensor& b, std::i
   return (joint * ((joint + kTiny).log() - (independent + kTiny).log())).sum().item<double>();
 }
 
-/// Mean linear CKA over pairs of experts; responses: T x N x d.
-double mean_cka(const torch::Tensor& responses) {
+/// Linear CKA of every pair of experts; responses: T x N x d.
+Matrix cka_matrix(const torch::Tensor& responses) {
   const auto experts = responses.size(1);
-  if (experts < 2) return 1;
   const torch::Tensor centred = (responses - responses.mean(0, true)).to(at::kDouble);
   std::vector<torch::Tensor> parts;
   for (std::int64_t i = 0; i < experts; ++i) parts.push_back(centred.select(1, i));
   std::vector<double> own;
   for (const torch::Tensor& part : parts) own.push_back(at::mm(part.t(), part).norm().item<double>());
-  double sum = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j) {
-      const double cross = at::mm(parts[i].t(), parts[j]).norm().item<double>();
-      sum += cross * cross / std::max(kTiny, own[i] * own[j]);
+  Matrix similar = Matrix::Identity(experts, experts);
+  for (std::int64_t i = 0; i < experts; ++i)
+    for (std::int64_t j = 0; j < i; ++j) {
+      const auto a = static_cast<std::size_t>(i), b = static_cast<std::size_t>(j);
+      const double cross = at::mm(parts[a].t(), parts[b]).norm().item<double>();
+      similar(i, j) = similar(j, i) = cross * cross / std::max(kTiny, own[a] * own[b]);
     }
-  return sum / (0.5 * static_cast<double>(experts * (experts - 1)));
+  return similar;
+}
+
+/// Mean over the pairs; 1 for a single expert.
+double mean_of_pairs(const Matrix& similar) {
+  const auto n = static_cast<double>(similar.rows());
+  return n < 2 ? 1 : (similar.sum() - similar.trace()) / (n * (n - 1));
 }
 
 /// Mean cosine between the responses of different selected experts of a token; selected: T x K.
@@ -82,7 +88,8 @@ LayerDiagnostics diagnose_layer(deep::SparseMixture& layer, const deep::SparseMi
   out.information = mutual_information(ids, first, experts);
   const torch::Tensor responses = layer.experts().respond_all(result.input);
   out.response_similarity = mean_cosine(responses, selected);
-  out.similarity = mean_cka(responses);
+  out.similarities = cka_matrix(responses);
+  out.similarity = mean_of_pairs(out.similarities);
   deep::RoutingRequest request;
   request.x = result.input;
   request.ids = ids;

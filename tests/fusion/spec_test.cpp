@@ -93,8 +93,8 @@ TEST(FusionSpec, WrittenAndReadBackIsEqual) {
 TEST(FusionSpec, MistakesAreNamedWithTheNearestKey) {
   EXPECT_EQ(error_with(R"({"modalties": []})"), "spec.json: there is no key 'modalties' (did you mean 'modalities'?)");
   EXPECT_EQ(error_with(R"({"modalities": null})"), "spec.json: modalities is missing");
-  EXPECT_EQ(error_with(R"({"sources": {"records": {"fromat": "long"}}})"),
-            "spec.json: sources: records: there is no key 'fromat' (did you mean 'format'?)");
+  EXPECT_EQ(error_with(R"({"sources": {"records": {"forma": "long"}}})"),
+            "spec.json: sources: records: there is no key 'forma' (did you mean 'format'?)");
   EXPECT_EQ(error_with(R"({"sources": {"records": {"format": "lang"}}})"),
             "spec.json: sources: records: format must be one of long, wide, npy, not 'lang' (did you mean 'long'?)");
   EXPECT_EQ(error_with(R"({"sources": {"records": {"path": null}}})"), "spec.json: sources: records: path is missing");
@@ -157,6 +157,21 @@ TEST(FusionSpec, MistakesInModalitiesAreNamed) {
   EXPECT_EQ(error_with_modality(2, R"({"source": "record"})"),
             "spec.json: modalities[2] ('scan'): source: there is no source 'record' (did you mean 'records'?); there "
             "are records, outcomes");
+}
+
+TEST(FusionSpec, EveryKeyIsInTheDocumentation) {
+  const std::string page = read_file(CLEARWAY_SOURCE "/docs/fusion-data.md");
+  const auto check = [&](std::string_view name, const auto&, const OptionInfo&) {
+    EXPECT_NE(page.find("`" + snake_case(name) + "`"), std::string::npos) << name;
+  };
+  const SourceSpec source;
+  SourceSpec::visit(source, check);
+  const TimeSpec time;
+  TimeSpec::visit(time, check);
+  const TargetSpec target;
+  TargetSpec::visit(target, check);
+  const ModalitySpec modality;
+  ModalitySpec::visit(modality, check);
 }
 
 TEST(FusionSpec, FilesAreFoundByPatternInOrder) {

@@ -61,10 +61,13 @@ Outcome Workplace::run(const std::vector<std::string>& words, const std::string&
                        const std::function<void(int)>& meanwhile) const {
   std::vector<std::string> arguments = {CLEARWAY_PROGRAM};
   arguments.insert(arguments.end(), words.begin(), words.end());
-  std::vector<std::string> variables = {"PATH=/usr/bin:/bin", "HOME=" + folder_.string(), "LC_ALL=C"};
+  std::vector<std::string> variables;  // the first of a name counts
+  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  for (const std::string& usual :
+       {std::string("PATH=/usr/bin:/bin"), "HOME=" + folder_.string(), std::string("LC_ALL=C")})
+    variables.push_back(usual);
   for (const char* kept : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"})
     if (const char* value = std::getenv(kept)) variables.push_back(std::string(kept) + "=" + value);
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
   std::vector<char*> argv = pointers(arguments);
   std::vector<char*> envp = pointers(variables);
   // The three streams lie beside the folder, so that the program sees only what the test put there.

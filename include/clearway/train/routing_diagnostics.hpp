@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "clearway/core/types.hpp"
 #include "clearway/deep/sparse_mixture.hpp"
 #include "clearway/deep/transformer.hpp"
 #include "clearway/io/event_file.hpp"
@@ -25,6 +26,7 @@ struct LayerDiagnostics {
   double information = 0;          ///< mutual information of token id and first expert, nats
   double response_similarity = 0;  ///< mean cosine of the responses of the selected experts of a token
   double similarity = 0;           ///< mean linear CKA over pairs of experts
+  Matrix similarities;             ///< linear CKA of every pair of experts, N x N, diagonal 1
   double agreement = 0;            ///< how often router and competition name the same first expert
   double overlap = 0;              ///< share of the K selected experts that competition selects, too
   double affinity_contrast = 0;    ///< KL of softmax(affinities) to uniform, mean over tokens, nats

@@ -187,7 +187,7 @@ TEST_F(Fuse, MembersDisagreeAndForceReplacesThem) {
 }
 
 TEST_F(Fuse, ARunThatWasInterruptedGoesOnAsIfItHadNot) {
-  const std::string options = " --epochs 40 --patience 0 --batch 40 --members 2 --threads 1 --out ";
+  const std::string options = " --epochs 12 --patience 0 --batch 40 --members 2 --threads 1 --out ";
   const auto interrupt = [&](int process) {
     // Once the first member has been evaluated twice.
     for (int i = 0; i < 6000; ++i) {
@@ -322,7 +322,7 @@ TEST_F(Fuse, ALossThatIsNotFiniteIsNoModel) {
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   EXPECT_NE(outcome.err.find("--learning-rate"), std::string::npos) << outcome.err;
   EXPECT_FALSE(place.exists("run/model.json"));
-  const Outcome sweep = place.run("fuse sweep --splits 1 " + steep);
+  const Outcome sweep = place.run("fuse sweep --splits 1 --vary missing-policy=zero " + steep);
   EXPECT_EQ(sweep.code, 1) << sweep.err;
   EXPECT_NE(sweep.err.find("missing-policy=zero: the loss is not finite any more"), std::string::npos) << sweep.err;
 }

@@ -82,6 +82,7 @@ void add_binary(std::vector<FusionScore>& out, const Shared& both, const FusionT
       return f1(picked(b.prediction.col(0), rows), picked(b.target.col(0), rows), threshold);
     }));
   };
+  out.push_back({"accuracy", true, weighted_mean(((p.array() >= 0.5) == (y.array() >= 0.5)).cast<double>().matrix())});
   f1_at("f1", 0.5);
   if (thresholds.size() > 0) f1_at("f1_chosen", thresholds(0));
 }

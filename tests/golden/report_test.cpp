@@ -395,6 +395,60 @@ TEST_F(Browser, ATrainingRunIsDrawn) {
   EXPECT_NE(place_.read("train.html").find("title=\"expert 2\">&lt;b&gt;</span>"), std::string::npos);
 }
 
+TEST_F(Browser, FusionIsDrawnAsItsSummarySays) {
+  if (place_.run("fuse evaluate none").err.find("needs the program clearway-train") != std::string::npos)
+    GTEST_SKIP() << "this build has no clearway-train";
+  ASSERT_EQ(place_.run("fuse synthetic data --samples 300 --missing 0.2").code, 0);
+  const Outcome trained = place_.run("fuse train data/spec.json --epochs 3 --out fused --report --quiet --threads 1");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  expect_drawn("fused/report.html");
+  const json summary = json::parse(place_.read("fused/summary.json")).at("test");
+  const json figures = figures_in(place_.read("fused/report.html"));
+  const json& usage = summary.at("usage").at("layers").at(0);
+  EXPECT_EQ(figure(figures, "experts-1").at("values"), usage.at("mass"));
+  const json& roc = figure(figures, "roc").at("panels").at(0).at("layers").at(0);
+  ASSERT_EQ(roc.at("x").size(), summary.at("curves").at("roc").size());
+  for (std::size_t i = 0; i < roc.at("x").size(); ++i) {
+    EXPECT_EQ(roc.at("x").at(i), summary.at("curves").at("roc").at(i).at(0));
+    EXPECT_EQ(roc.at("y").at(i), summary.at("curves").at("roc").at(i).at(1));
+  }
+  const json& scores = figure(figures, "scores").at("items");
+  ASSERT_EQ(scores.size(), summary.at("scores").size());
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    EXPECT_EQ(scores.at(i).at("estimate"), summary.at("scores").at(i).at("value"));
+  const std::multiset<double> shown = numbers_in_tables(place_.read("fused/report.html"));
+  for (const json& entry : summary.at("by_pattern"))
+    EXPECT_TRUE(shown.contains(entry.at("share").get<double>())) << entry.dump();
+
+  std::istringstream lines(place_.read("fused/predictions.csv"));
+  std::string id;
+  std::getline(lines, id);
+  std::getline(lines, id);
+  id = id.substr(0, id.find(','));
+  const Outcome explained = place_.run("fuse predict fused --explain " + id + " --json");
+  ASSERT_EQ(explained.code, 0) << explained.err;
+  place_.write("explained.json", explained.out);
+  ASSERT_EQ(place_.run("report fused --explained explained.json --out explained.html").code, 0);
+  expect_drawn("explained.html");
+  EXPECT_NE(place_.read("explained.html").find("What each modality changed: " + id), std::string::npos);
+  place_.write("wrong.json", "{}");
+  const Outcome wrong = place_.run("report fused --explained wrong.json --out wrong.html");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("wrong.json: must be what clearway fuse predict --explain ID --json prints"),
+            std::string::npos)
+      << wrong.err;
+
+  const Outcome swept = place_.run(
+      "fuse sweep data/spec.json --vary method=late,concat --splits 2 --epochs 2 --missing 0:0.4 --out swept --report "
+      "--quiet");
+  ASSERT_EQ(swept.code, 0) << swept.err;
+  expect_drawn("swept/report.html");
+  const json rows = json::parse(place_.read("swept/summary.json")).at("rows");
+  const json decay = figure(figures_in(place_.read("swept/report.html")), "decay");
+  for (std::size_t v = 0; v < rows.size(); ++v)
+    EXPECT_EQ(decay.at("panels").at(0).at("layers").at(v).at("y").at(0), rows.at(v).at("cells").at(0).at("mean"));
+}
+
 TEST_F(Browser, TablesAreReadWithoutJavaScript) {
   fit();
   std::string html = page("run");

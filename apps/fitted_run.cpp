@@ -17,6 +17,9 @@ FittedRun load_fitted_run(const std::string& path) {
     run.saved = model_from_json(run.folder->read_json("model.json"), run.folder->file("model.json"));
     if (run.folder->has("config.json")) {
       run.config = run.folder->read_json("config.json");
+      // clearway select lists the kinds of experts; as an option they are one text.
+      if (const auto kinds = run.config->find("expert"); kinds != run.config->end() && kinds->is_array())
+        *kinds = fmt::format("{}", fmt::join(kinds->get<std::vector<std::string>>(), ","));
       read_own_options(*run.config, run.options, run.folder->file("config.json"));
     }
   }

@@ -30,6 +30,7 @@ TEST_F(Select, RecommendsTwoExpertsAndKeepsThemAsFitWould) {
   EXPECT_EQ(config.at("experts"), 2);
   EXPECT_EQ(config.at("target"), json::array({"y"}));
   EXPECT_EQ(place_.run("predict run data.csv --quiet").code, 0);
+  EXPECT_EQ(place_.run("diagnose run data.csv --quiet").code, 0);
   const Outcome again = place_.run("fit data.csv --config run/config.json --json");
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_NEAR(json::parse(again.out).at("log_likelihood").get<double>(),

@@ -23,7 +23,7 @@ class FuseTrainCommand final : public Command {
            "flags override. Every modality is brought to tokens of one width, and sparse mixtures of experts bring "
            "the\n"
            "modalities together; --method takes a baseline instead. Absent modalities are an option of their own "
-           "(--missing).\n"
+           "(--missing-policy).\n"
            "\n"
            "Prints scores on the test samples with bootstrap intervals, per set of present modalities, without each "
            "modality in\n"

@@ -109,7 +109,10 @@ class OptionList {
         };
         const auto get = [target] {
           std::string text;
-          for (const Value value : *target) text += (text.empty() ? "" : ",") + std::string(enum_name(value));
+          for (const Value value : *target) {
+            if (!text.empty()) text += ',';
+            text += enum_name(value);
+          }
           return text;
         };
         add_target(name, EnumField{set, get}, info, choices_of<Value>());

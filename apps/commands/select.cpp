@@ -279,7 +279,8 @@ class SelectCommand final : public Command {
       const ModelNames names = names_of(design);
       const Allocation counts = allocation(winner.fit.model, design.data);
       const SummaryOptions layout{.digits = context.table_digits(), .allocation = &counts, .notes = &design.notes};
-      text += "\n" + full_summary(winner.fit, names, layout);
+      text += '\n';
+      text += full_summary(winner.fit, names, layout);
       summary["model"] = summary_json(winner.fit, names, counts);
       if (folder) {
         write_configuration(context, *folder, winner.experts, result.families[winner.family]);

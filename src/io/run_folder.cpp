@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 18> kNames{"config.json",       "model.js
                                                   "select.json",       "vocabulary.json",
                                                   "model.safetensors", "events.out.tfevents.clearway",
                                                   "runs.jsonl",        "collapse.md",
-                                                  "teacher.md",         "sweep.md"};
+                                                  "teacher.md",        "sweep.md"};
 constexpr std::string_view kCheckpoints = "checkpoints";
 
 bool is_run(const fs::path& folder) {

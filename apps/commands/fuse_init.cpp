@@ -50,7 +50,7 @@ class FuseInitCommand final : public Command {
       text +=
           fmt::format("  {:<20} {}\n", modality.at("name").get<std::string>(), modality.at("kind").get<std::string>());
     text += fmt::format("read it, mend what is guessed wrong, then: clearway fuse train {} --out run/\n", out);
-    context.console.print(text);
+    if (!context.common.quiet) context.console.print(text);
     return ExitCode::success;
   }
 

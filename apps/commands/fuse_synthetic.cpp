@@ -50,8 +50,9 @@ class FuseSyntheticCommand final : public Command {
                       {"auroc_of_truth", json_number_or_null(truth.auroc_probability)},
                       {"auroc_of_visible", json_number_or_null(truth.auroc_visible)}};
     context.console.print(
-        context.common.json
-            ? json_text(out)
+        context.common.json ? json_text(out)
+        : context.common.quiet
+            ? ""
             : fmt::format(
                   "{} samples in {}\nAUROC of the true probability {:.4f}; of what can be known where modalities "
                   "are absent {:.4f}\nnext: clearway fuse train {}/spec.json --out run/\n",

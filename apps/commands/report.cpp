@@ -49,8 +49,9 @@ struct ReportFiles {
 };
 
 /// What a terminal shows, the first few that are there.
-constexpr std::array<std::string_view, 8> kInTerminal{"compared-loss", "loss",       "likelihood-paths",   "criteria",
-                                                      "coefficients",  "final-load", "error-by-iteration", "slopes"};
+constexpr std::array<std::string_view, 12> kInTerminal{"compared-loss", "loss",       "likelihood-paths",   "criteria",
+                                                       "coefficients",  "final-load", "error-by-iteration", "slopes",
+                                                       "scores",        "without",    "training-loss",      "decay"};
 constexpr std::size_t kMostInTerminal = 3;
 
 int terminal_width() {

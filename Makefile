@@ -9,7 +9,7 @@ CPPFILES = git ls-files '*.cpp' '*.hpp'
 .PHONY: help demo test build bench format lint sanitize fuzz coverage install package clean dependencies
 
 help: ## this list
-	@echo "make demo    a first look: fits a real table and a hard one (a minute after the build)"
+	@echo "make demo    a first look: fits a real table and a hard one, fuses modalities (two minutes after the build)"
 	@echo "make test    build everything and run all tests"
 	@echo
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,7 +20,7 @@ dependencies: ## install what is missing with apt
 build: dependencies ## build the programs into build/release/bin
 	@scripts/build release programs
 
-demo: build ## fit a real table and a hard problem, with a sentence on what is seen
+demo: build ## fit a real table and a hard problem, fuse modalities, with a sentence on what is seen
 	@scripts/demo build/release/bin/clearway
 
 test: dependencies ## build everything and run all tests

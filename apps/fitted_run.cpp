@@ -20,7 +20,7 @@ FittedRun load_fitted_run(const std::string& path) {
       // clearway select lists the kinds of experts; as an option they are one text.
       if (const auto kinds = run.config->find("expert"); kinds != run.config->end() && kinds->is_array())
         *kinds = fmt::format("{}", fmt::join(kinds->get<std::vector<std::string>>(), ","));
-      read_own_options(*run.config, run.options, run.folder->file("config.json"));
+      options_from_config(*run.config, run.options, run.folder->file("config.json"));
     }
   }
   const MixtureModel& model = run.saved.model;
@@ -38,7 +38,7 @@ FittedRun load_fitted_run(const std::string& path) {
 ColumnChoice columns_of(const FittedRun& run, const std::string& path) {
   if (!run.config) user_error("{}: there is no config.json that says which columns the model was fitted to", path);
   ColumnChoice columns;
-  read_own_options(*run.config, columns, run.folder->file("config.json"));
+  options_from_config(*run.config, columns, run.folder->file("config.json"));
   return columns;
 }
 

@@ -11,6 +11,7 @@
 #include "clearway/stat/fit.hpp"
 #include "clearway/stat/summary.hpp"
 #include "model_json.hpp"
+#include "own_options.hpp"
 
 namespace clearway::cli {
 
@@ -27,17 +28,6 @@ FittedRun load_fitted_run(const std::string& path);
 /// The columns that a run was fitted to, for a command that changes some of them. Throws std::invalid_argument for a
 /// model.json alone.
 ColumnChoice columns_of(const FittedRun& run, const std::string& path);
-
-/// The options of a struct among the keys of a config file that holds those of others too.
-template <class Options>
-void read_own_options(const Json& config, Options& options, const std::string& where) {
-  Json own = Json::object();
-  Options::visit(options, [&](std::string_view name, const auto&, const OptionInfo&) {
-    const std::string key = snake_case(name);
-    if (const auto found = config.find(key); found != config.end()) own[key] = *found;
-  });
-  options_from_json(own, options, where);
-}
 
 /// Names for the model of a design.
 ModelNames names_of(const Design& design);

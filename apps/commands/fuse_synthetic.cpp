@@ -55,8 +55,9 @@ class FuseSyntheticCommand final : public Command {
             ? ""
             : fmt::format(
                   "{} samples in {}\nAUROC of the true probability {:.4f}; of what can be known where modalities "
-                  "are absent {:.4f}\nnext: clearway fuse train {}/spec.json --out run/\n",
-                  options.samples, folder_, truth.auroc_probability, truth.auroc_visible, folder_));
+                  "are absent {:.4f}\nnext: clearway fuse train {} --out run/\n",
+                  options.samples, folder_, truth.auroc_probability, truth.auroc_visible,
+                  (std::filesystem::path(folder_) / "spec.json").string()));
     return ExitCode::success;
   }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "clearway/base/errors.hpp"
+#include "clearway/base/hash.hpp"
 #include "clearway/base/text.hpp"
 #include "clearway/train/checkpoint.hpp"
 #include "clearway/train/loop.hpp"
@@ -71,17 +72,13 @@ Json fused_config(const RunFolder& folder) {
 }
 
 std::string split_mark(const std::vector<std::string>& ids, const fusion::FusionSplit& split) {
-  std::uint64_t mark = 14695981039346656037U;  // FNV-1a
-  const auto add = [&](char letter) { mark = (mark ^ static_cast<unsigned char>(letter)) * 1099511628211U; };
+  std::uint64_t mark = fnv1a("");
   for (const auto* rows : {&split.train, &split.valid, &split.test}) {
     std::vector<std::string> names;
     for (const std::int64_t row : *rows) names.push_back(ids[static_cast<std::size_t>(row)]);
     std::sort(names.begin(), names.end());
-    for (const std::string& name : names) {
-      for (const char letter : name) add(letter);
-      add('\n');
-    }
-    add('\0');
+    for (const std::string& name : names) mark = fnv1a("\n", fnv1a(name, mark));
+    mark = fnv1a(std::string_view("\0", 1), mark);
   }
   return fmt::format("{:016x}", mark);
 }

@@ -9,6 +9,7 @@
 
 #include "../interruptible.hpp"
 #include "build_information.hpp"
+#include "clearway/base/hash.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/base/random.hpp"
 #include "clearway/base/text.hpp"
@@ -34,8 +35,7 @@ torch::Tensor with_missing(const fusion::PreparedData& data, const train::Fusion
   float* numbers = present.data_ptr<float>();
   for (std::size_t m = 0; m < width; ++m) {
     if (tensors.shapes()[m].kind == fusion::ModalityKind::fixed) continue;
-    std::uint64_t name = 14695981039346656037U;  // FNV-1a
-    for (const char c : data.modalities[m].shape.name) name = (name ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    const std::uint64_t name = fnv1a(data.modalities[m].shape.name);
     RandomStream random(seed, name + static_cast<std::uint64_t>(std::llround(rate * 1e6)));
     for (std::size_t i = 0; i < rows.size(); ++i)
       if (random.uniform() < rate) numbers[i * width + m] = 0;

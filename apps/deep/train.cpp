@@ -9,6 +9,7 @@
 
 #include "../interruptible.hpp"
 #include "build_information.hpp"
+#include "clearway/base/hash.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/base/progress.hpp"
 #include "clearway/base/text.hpp"
@@ -68,13 +69,6 @@ void take_over_options(TrainRequest& request, const RunFolder& folder, const Opt
     user_error("{}: the batch of a step has {} rows, which {} processes cannot share equally", folder.path(), rows,
                processes);
   request.loop.batch = rows / processes;
-}
-
-/// A number that texts which differ do not share, but for bad luck (FNV-1a).
-std::int64_t fingerprint(const std::string& text) {
-  std::uint64_t out = 14695981039346656037U;
-  for (const char c : text) out = (out ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  return static_cast<std::int64_t>(out);
 }
 
 class Training {
@@ -164,8 +158,8 @@ class Training {
     Json options = context_.options.json();
     for (const char* key : {"data", "valid_data", "test_data", "out", "from", "threads", "device", "quiet", "json"})
       options.erase(key);
-    const std::int64_t own =
-        fingerprint(json_text(options) + fmt::format(" {} {}", train_text_.tokens.size(), train_texts_.texts.size()));
+    const std::int64_t own = static_cast<std::int64_t>(
+        fnv1a(json_text(options) + fmt::format(" {} {}", train_text_.tokens.size(), train_texts_.texts.size())));
     torch::Tensor common = at::full({1}, own, at::kLong);
     communicator_->broadcast(common, 0);
     const bool differs = common.item<std::int64_t>() != own;

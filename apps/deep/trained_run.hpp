@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../option_list.hpp"
+#include "../own_options.hpp"
 #include "clearway/deep/transformer.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/train/checkpoint.hpp"
@@ -37,16 +38,5 @@ struct TrainedRun {
 };
 /// Opens a run of `clearway train`. `which` is "best" or "last". Throws std::invalid_argument naming what is missing.
 TrainedRun open_trained_run(const std::string& path, const std::string& which, const torch::Device& device);
-
-/// Sets the options of a struct whose keys are in `config`, and leaves other keys alone.
-template <class Options>
-void options_from_config(const Json& config, Options& options, const std::string& where) {
-  Json own = Json::object();
-  Options::visit(options, [&](std::string_view name, const auto&, const OptionInfo&) {
-    const std::string key = snake_case(name);
-    if (config.contains(key)) own[key] = config[key];
-  });
-  options_from_json(own, options, where);
-}
 
 }  // namespace clearway::cli

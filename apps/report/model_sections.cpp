@@ -407,7 +407,7 @@ std::vector<report::Section> model_sections(const ReportedRun& run, const Report
   MissingPolicy missing = MissingPolicy::error;
   SavedModel saved = model_from_json(run.folder.read_json("model.json"), run.folder.file("model.json"));
   if (run.config.is_object()) {
-    read_own_options(run.config, csv, run.folder.file("config.json"));
+    options_from_config(run.config, csv, run.folder.file("config.json"));
     if (run.config.contains("missing"))
       missing = enum_value<MissingPolicy>("missing", run.config["missing"].get<std::string>());
   }

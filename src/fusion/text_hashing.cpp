@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "clearway/base/hash.hpp"
 #include "clearway/base/text.hpp"
 
 namespace clearway::fusion::detail {
@@ -37,15 +38,6 @@ std::vector<std::string> letters_of(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-std::uint64_t fnv1a(std::string_view bytes) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : bytes) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 1099511628211ULL;
-  }
-  return hash;
-}
 
 std::map<std::int64_t, double> hashed_counts(std::string_view text, const ModalitySpec& spec) {
   const bool by_word = spec.unit == TextUnit::word;

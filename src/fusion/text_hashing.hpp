@@ -9,9 +9,6 @@
 
 namespace clearway::fusion::detail {
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): the same on every machine.
-std::uint64_t fnv1a(std::string_view bytes);
-
 /// Occurrences of the n-grams of a text by bucket. Words are runs of letters, digits and bytes beyond ASCII, in lower case;
 /// n-grams of words are joined by blanks; n-grams of letters (code points) run over words with one blank between and around.
 std::map<std::int64_t, double> hashed_counts(std::string_view text, const ModalitySpec& spec);

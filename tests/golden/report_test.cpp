@@ -8,24 +8,15 @@
 #include <set>
 #include <sstream>
 
+#include "../report/page_text.hpp"
 #include "program.hpp"
 
 namespace clearway::golden {
 namespace {
 
 using nlohmann::json;
-
-std::string between(const std::string& text, const std::string& begin, const std::string& end) {
-  const std::size_t from = text.find(begin);
-  if (from == std::string::npos) return {};
-  return text.substr(from + begin.size(), text.find(end, from + begin.size()) - from - begin.size());
-}
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
+using test::between;
+using test::count_of;
 
 json figures_in(const std::string& page) {
   return json::parse(between(page, "<script type=\"application/json\" id=\"figures\">", "</script>"));

@@ -9,21 +9,13 @@
 #include <limits>
 #include <regex>
 
+#include "page_text.hpp"
+
 namespace clearway::report {
 namespace {
 
-/// The text between the first `begin` and the next `end`.
-std::string between(const std::string& text, const std::string& begin, const std::string& end) {
-  const std::size_t from = text.find(begin);
-  if (from == std::string::npos) return {};
-  return text.substr(from + begin.size(), text.find(end, from + begin.size()) - from - begin.size());
-}
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
+using test::between;
+using test::count_of;
 
 /// What a browser reads where html_text() was written.
 std::string read_back(std::string text) {

@@ -30,12 +30,11 @@ Json config_json(const FuseTrainRequest& request, const fusion::FusionSpec& spec
 }
 
 /// Options and specification of the run that is resumed: nothing may change.
-fusion::FusionSpec take_over(FuseTrainRequest& request, const RunFolder& folder, const OptionList& options,
-                             std::uint64_t& seed) {
+fusion::FusionSpec take_over(FuseTrainRequest& request, const RunFolder& folder, Context& context) {
   const std::string where = folder.path() + "/config.json";
   const Json config = fused_config(folder);
   const auto refuse = [&](std::string_view name, const auto&, const OptionInfo&) {
-    if (options.given(name) && name != "out" && name != "resume")
+    if (context.options.given(name) && name != "out" && name != "resume")
       user_error("--{} cannot change when a run is resumed: it would be another run", name);
   };
   deep::FusionOptions::visit(request.model, refuse);
@@ -45,7 +44,7 @@ fusion::FusionSpec take_over(FuseTrainRequest& request, const RunFolder& folder,
   options_from_json(config.at("train"), request.training, where + ": train");
   request.level = config.at("level").get<double>();
   request.risk = config.at("risk").get<double>();
-  seed = config.at("seed").get<std::uint64_t>();
+  context.common.seed = seed_of_resumed(config, context);
   return fusion::spec_from_json(config.at("spec"), where + ": spec");
 }
 
@@ -58,12 +57,11 @@ void print_notes(const Context& context, const std::vector<std::string>& notes) 
 ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
   std::optional<RunFolder> folder;
   fusion::FusionSpec spec;
-  auto seed = static_cast<std::uint64_t>(context.common.seed);
   if (request.resume) {
     if (request.out.empty()) user_error("--resume needs --out, the folder of the run");
     if (!request.spec.empty()) user_error("spec: a run that is resumed has its own specification; leave it out");
     folder.emplace(RunFolder::open(request.out));
-    spec = take_over(request, *folder, context.options, seed);
+    spec = take_over(request, *folder, context);
   } else {
     if (request.spec.empty())
       user_error("spec is missing: the JSON file that says where samples are (clearway fuse init)");
@@ -72,6 +70,7 @@ ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
     options_from_section(spec.fusion, request.model, context.options, spec.origin + ": fusion");
     options_from_section(spec.train, request.training, context.options, spec.origin + ": train");
   }
+  const auto seed = static_cast<std::uint64_t>(context.common.seed);
   prepare_torch(context.common.threads);
   const auto progress = quiet_progress(context.console);
   const auto stop = stop_after_interrupt(context.console);

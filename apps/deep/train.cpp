@@ -82,7 +82,7 @@ class Training {
       if (place.out.empty()) user_error("--resume needs --out, the folder of the run");
       folder_.emplace(RunFolder::open(place.out));
       take_over_options(request_, *folder_, context_.options, place_.size);
-      context_.common.seed = folder_->read_json("config.json").value("seed", context_.common.seed);
+      context_.common.seed = seed_of_resumed(folder_->read_json("config.json"), context_);
     }
     if (request_.corpus.train.empty() && request_.texts.train.empty())
       user_error("--data is missing: the text to train on");

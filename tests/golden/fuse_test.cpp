@@ -204,6 +204,7 @@ TEST_F(Fuse, ARunThatWasInterruptedGoesOnAsIfItHadNot) {
   EXPECT_FALSE(place.exists("parts/model.json"));
   refused("fuse evaluate parts", {"parts: the run is not finished", "--resume"});
   refused("fuse train --out parts --resume --epochs 9", {"--epochs cannot change"});
+  refused("fuse train --out parts --resume --seed 9", {"--seed cannot change", "not 9"});
   refused("fuse train data/spec.json --out parts --resume", {"spec", "leave it out"});
   ok("fuse train --out parts --resume --threads 1 --quiet");
   ok("fuse train data/spec.json" + options + "whole");

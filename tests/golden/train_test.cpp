@@ -55,6 +55,9 @@ TEST(TrainProcesses, LearnWhatOneLearns) {
   const Outcome spread =
       place.run(kTrain + "spread --steps 5 --evaluate-every 4 --batch 4 --processes 2 --expert-parallel");
   ASSERT_EQ(spread.code, 0) << spread.err;
+  const Outcome other = place.run("train --out spread --resume --steps 8 --seed 9");
+  EXPECT_EQ(other.code, 2);
+  EXPECT_NE(other.err.find("--seed cannot change when a run is resumed"), std::string::npos) << other.err;
   // In one process now; --batch is that of a step all the same.
   const Outcome resumed = place.run("train --out spread --resume --steps 8 --accumulate 2 --threads 1");
   ASSERT_EQ(resumed.code, 0) << resumed.err;

@@ -139,6 +139,32 @@ TEST(Competition, WinnersAndWeightsByHand) {
             1e-9);
 }
 
+TEST(Competition, DistillationOfWinnersByHand) {
+  // Constant experts of norms 1, 5, 2, 3 as above; a router without weights is uniform: KL(w || 1/4) = log 4 - H(w).
+  ExpertBank bank = small_bank(2, 4);
+  set(bank, "w2", at::zeros({4, 5, 2}, at::kDouble));
+  set(bank, "b2", table({{0, 1}, {3, 4}, {0, 2}, {-3, 0}}));
+  const auto loss = [&](Distillation distillation) {
+    auto options = always(RouterKind::compete);
+    options.affinity = Affinity::norm;
+    options.distillation = distillation;
+    options.distillation_weight = 1;
+    options.competition_balance = 0;
+    const auto router = small_router(options, 2, 4, 10);
+    const torch::NoGradGuard quiet;
+    for (torch::Tensor& parameter : router->parameters()) parameter.zero_();
+    return router->route({.x = at::zeros({1, 2}, at::kDouble), .training = true}, bank).auxiliary_loss.item<double>();
+  };
+  const auto divergence = [](std::vector<double> scores) {
+    double total = 0, sum = std::log(4.0);
+    for (double& score : scores) total += score = std::exp(score / (std::sqrt(35.0) / 4));
+    for (const double score : scores) sum += score / total * std::log(score / total);
+    return sum;
+  };
+  EXPECT_NEAR(loss(Distillation::kl_winners), divergence({5, 3}), 1e-9);
+  EXPECT_NEAR(loss(Distillation::kl), divergence({1, 5, 2, 3}), 1e-9);
+}
+
 TEST(Competition, TargetsAreDetachedAndTheTaskDoesNotReachTheRouter) {
   for (const auto kind : competitions())
     for (const auto affinity : {Affinity::policy, Affinity::combined}) {

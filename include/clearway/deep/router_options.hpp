@@ -87,13 +87,14 @@ inline std::span<const EnumName<Affinity>> enum_names(Affinity) {
 }
 
 /// How the router learns the outcome of the competition.
-enum class Distillation { policy, mse_winners, mse, kl };
+enum class Distillation { policy, mse_winners, mse, kl, kl_winners };
 inline std::span<const EnumName<Distillation>> enum_names(Distillation) {
-  static constexpr std::array<EnumName<Distillation>, 4> names{{
+  static constexpr std::array<EnumName<Distillation>, 5> names{{
       {Distillation::policy, "policy", "the router's own"},
       {Distillation::mse_winners, "mse-winners", "squared error to the softmax over the winners (v1)"},
       {Distillation::mse, "mse", "squared error to the softmax of all affinities, and on the winners (v2)"},
       {Distillation::kl, "kl", "KL from the softmax of standardised affinities"},
+      {Distillation::kl_winners, "kl-winners", "KL from the softmax of standardised affinities over the winners"},
   }};
   return names;
 }

@@ -132,6 +132,10 @@ Routing CompetitionRouter::compete(const RoutingRequest& request, ExpertBank& ex
         target = sharp.detach().softmax(1);
         loss = kl_distillation(scores, target);
         break;
+      case Distillation::kl_winners:
+        target = at::zeros_like(scores.detach()).scatter_(1, winners, sharp.gather(1, winners).softmax(1).detach());
+        loss = kl_distillation(scores, target);
+        break;
       case Distillation::mse_winners:
         target = at::zeros_like(scores.detach()).scatter_(1, winners, won.detach().softmax(1));
         loss = mse_distillation(scores, target);

@@ -9,7 +9,6 @@ namespace clearway::deep {
 namespace {
 
 constexpr double kNormEpsilon = 1e-5;
-constexpr double kEmbeddingDeviation = 0.02;  // GPT-2's
 
 struct Norm {
   torch::Tensor weight, bias;
@@ -145,7 +144,7 @@ LanguageModel::LanguageModel(const TransformerOptions& options, SparseMixtureOpt
   if (options.memory > 0 && options.positions == Positions::learned)
     user_error("memory needs rotary or relative positions: learned ones belong to places in the context");
   const auto width = options.width;
-  const auto normal = [](at::IntArrayRef shape) { return at::randn(shape) * kEmbeddingDeviation; };
+  const auto normal = [&](at::IntArrayRef shape) { return at::randn(shape) * options.embedding_deviation; };
   embedding_ = register_parameter("embedding", normal({vocabulary, width}));
   torch::Tensor relative;
   if (options.positions == Positions::learned)

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 
+#include <cmath>
+
 #include "clearway/deep/attention.hpp"
 
 namespace clearway::deep {
@@ -51,6 +53,20 @@ SparseMixtureOptions sixteen() {
   SparseMixtureOptions mixture;
   mixture.experts.experts = 16;
   return mixture;
+}
+
+// The deviation of n normal draws has itself a deviation of sigma / sqrt(2 n): five of those.
+TEST(LanguageModel, EmbeddingsHaveTheDeviationAskedFor) {
+  torch::manual_seed(3);
+  for (const double deviation : {0.02, 1.0}) {
+    const LanguageModel model({.positions = Positions::learned, .embedding_deviation = deviation}, sixteen(), 205);
+    for (const char* name : {"embedding", "position"}) {
+      const torch::Tensor drawn = model.named_parameters()[name];
+      EXPECT_NEAR(drawn.std().item<double>(), deviation,
+                  5 * deviation / std::sqrt(2.0 * static_cast<double>(drawn.numel())))
+          << name;
+    }
+  }
 }
 
 // V d + (d V + V) + (d / heads) L + layers (4 d^2 + (16 d + 16) + 16 (2 d^2 + 2 d) + 8 d): the logs of the released code and

@@ -56,6 +56,7 @@ struct TransformerOptions {
   Positions positions = Positions::rotary;
   NormPlace norm = NormPlace::before;
   bool tied = true;
+  double embedding_deviation = 0.02;  ///< GPT-2's
   double dropout = 0;
 
   template <class Self, class Visitor>
@@ -78,6 +79,10 @@ struct TransformerOptions {
     field("positions", self.positions, OptionInfo{.help = "how attention learns of positions"});
     field("norm", self.norm, OptionInfo{.help = "place of layer normalisation"});
     field("tied", self.tied, OptionInfo{.help = "output layer uses the embedding's weights"});
+    field("embedding-deviation", self.embedding_deviation,
+          OptionInfo{.help = "standard deviation of embeddings and learned positions before training",
+                     .minimum = 1e-6,
+                     .maximum = 100});
     field("dropout", self.dropout,
           OptionInfo{
               .help = "on attention, residual branches and hidden units", .minimum = 0, .maximum = 0.99, .off = "0"});

@@ -82,6 +82,10 @@ class LanguageModel::Block : public torch::nn::Module {
 
   torch::Tensor attend(const torch::Tensor& x, const torch::Tensor& memory) const {
     const auto batch = x.size(0), count = x.size(1), width = options_.width, heads = options_.heads;
+    const bool drops = is_training() && options_.dropout > 0;
+    if (!memory.defined() && !relative_.defined() && !drops)
+      return at::linear(causal_self_attention(at::linear(x, qkv_), heads, options_.positions == Positions::rotary),
+                        attention_output_);
     const torch::Tensor seen = memory.defined() ? at::cat({memory, x}, 1) : x;
     const auto split = [&](const torch::Tensor& a) {
       return a.reshape({batch, a.size(1), heads, width / heads}).transpose(1, 2);
@@ -103,9 +107,8 @@ class LanguageModel::Block : public torch::nn::Module {
       k = rotate_positions(k, 0);
     }
     const std::int64_t span = relative_.defined() ? relative_.size(1) : 0;
-    const torch::Tensor mixed = is_training() && options_.dropout > 0
-                                    ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
-                                    : causal_attention(q, k, v, relative_, span);
+    const torch::Tensor mixed = drops ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
+                                      : causal_attention(q, k, v, relative_, span);
     return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
   }
 

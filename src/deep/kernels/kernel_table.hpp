@@ -1,4 +1,4 @@
-// The arithmetic of a feed-forward expert as a table of functions, one table per instruction set. Each table is compiled
+// The arithmetic of feed-forward experts, attention and AdamW as a table of functions, one table per instruction set. Each table is compiled
 // in its own file with its own flags; instruction_sets.cpp picks one when the program runs.
 //
 // Numbers lie in panels: a matrix of n rows and c columns is cut into strips of 32 columns, each strip n x 32 without
@@ -11,6 +11,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/attention_head.hpp"
 
 namespace clearway::kernels {
 
@@ -131,6 +133,8 @@ struct KernelTable {
   float (*dot)(const float* a, const float* b, std::size_t count);
   double (*sum_of_squares)(const float* a, std::size_t count);
   void (*adamw)(const AdamWStep&);
+  void (*attention_forward)(const AttentionHead&);
+  void (*attention_backward)(const AttentionHeadBackward&);
 
   // Products of bfloat16 pairs; null where the processor has none: round then, and use the functions above.
   /// As pack; panels of (depth + 1) / 2 rows of words.

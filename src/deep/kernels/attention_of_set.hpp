@@ -21,12 +21,20 @@ CLEARWAY_INLINE std::size_t whole_panels(std::size_t columns) {
 CLEARWAY_INLINE void turn_row(const float* __restrict from, const float* __restrict cosine,
                               const float* __restrict sine, float direction, float scale, std::size_t width,
                               float* __restrict to) {
+  std::size_t i = 0;
   if (!cosine) {
-    for (std::size_t i = 0; i < width; ++i) to[i] = scale * from[i];
+    for (; i + kLanes <= width; i += kLanes) store(to + i, scale * load(from + i));
+    for (; i < width; ++i) to[i] = scale * from[i];
     return;
   }
   const std::size_t half = width / 2;
-  for (std::size_t i = 0; i < half; ++i) {
+  for (; i + kLanes <= half; i += kLanes) {
+    const Vector a = load(from + i), b = load(from + half + i);
+    const Vector c = scale * load(cosine + i), s = scale * direction * load(sine + i);
+    store(to + i, a * c - b * s);
+    store(to + half + i, a * s + b * c);
+  }
+  for (; i < half; ++i) {
     const float a = from[i], b = from[half + i], c = scale * cosine[i], s = scale * direction * sine[i];
     to[i] = a * c - b * s;
     to[half + i] = a * s + b * c;

@@ -517,8 +517,15 @@ CLEARWAY_INLINE void adamw_vector(const AdamWStep& s, Vector& parameter, Vector 
 }
 
 void adamw(const AdamWStep& s) {
+  constexpr std::size_t kAhead = 16 * kLanes;
   std::size_t i = 0;
   for (; i + kLanes <= s.count; i += kLanes) {
+    if constexpr (kLanes == 16) {  // a line each: four streams are more than some processors fetch ahead by themselves
+      __builtin_prefetch(s.parameter + i + kAhead, 1);
+      __builtin_prefetch(s.gradient + i + kAhead, 0);
+      __builtin_prefetch(s.mean + i + kAhead, 1);
+      __builtin_prefetch(s.square + i + kAhead, 1);
+    }
     Vector parameter = load(s.parameter + i), mean = load(s.mean + i), square = load(s.square + i);
     adamw_vector(s, parameter, load(s.gradient + i), mean, square);
     store(s.parameter + i, parameter);

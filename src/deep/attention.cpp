@@ -33,14 +33,20 @@ torch::Tensor distances(const Window& w, std::int64_t offset, const at::TensorOp
           at::arange(w.begin, w.end, integers).unsqueeze(0));
 }
 
+/// The keys of those distances that a window of so many keys can have: of 2048 relative keys, a context of 512 reaches 512.
+torch::Tensor reachable(const torch::Tensor& relative, std::int64_t keys) {
+  return relative.narrow(1, 0, std::min(relative.size(1), keys));
+}
+
 /// Scores of one window, -inf where a key must not be seen: B x H x count x keys.
 torch::Tensor scores(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& relative,
                      const torch::Tensor& distance, std::int64_t span) {
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
   torch::Tensor out = at::matmul(q, k.transpose(2, 3));
   if (relative.defined()) {
-    const torch::Tensor index = distance.clamp(0, relative.size(1) - 1).expand(out.sizes());
-    out = out + at::matmul(q, relative).gather(3, index);
+    const torch::Tensor near = reachable(relative, k.size(2));
+    const torch::Tensor index = distance.clamp(0, near.size(1) - 1).expand(out.sizes());
+    out = out + at::matmul(q, near).gather(3, index);
   }
   const torch::Tensor hidden = span > 0 ? distance.lt(0).logical_or(distance.ge(span)) : distance.lt(0);
   return (out * scale).masked_fill(hidden, -std::numeric_limits<double>::infinity());
@@ -115,11 +121,12 @@ class CausalAttention : public torch::autograd::Function<CausalAttention> {
       torch::Tensor dqw = at::matmul(ds, kw);
       dk.narrow(2, w.begin, size).add_(at::matmul(ds.transpose(2, 3), qw));
       if (relative.defined()) {
-        const torch::Tensor index = distance.clamp(0, relative.size(1) - 1).expand(ds.sizes());
+        const torch::Tensor near = reachable(relative, size);
+        const torch::Tensor index = distance.clamp(0, near.size(1) - 1).expand(ds.sizes());
         const torch::Tensor by_distance =
-            at::zeros({q.size(0), q.size(1), w.count, relative.size(1)}, q.options()).scatter_add_(3, index, ds);
-        dqw = dqw + at::matmul(by_distance, relative.t());
-        dr.add_(at::einsum("bhtd,bhtl->dl", {qw, by_distance}));
+            at::zeros({q.size(0), q.size(1), w.count, near.size(1)}, q.options()).scatter_add_(3, index, ds);
+        dqw = dqw + at::matmul(by_distance, near.t());
+        reachable(dr, size).add_(at::einsum("bhtd,bhtl->dl", {qw, by_distance}));
       }
       dq.narrow(2, w.first, w.count).copy_(dqw);
     }

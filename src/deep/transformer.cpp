@@ -4,6 +4,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/deep/attention.hpp"
+#include "fused_norm.hpp"
 
 namespace clearway::deep {
 namespace {
@@ -13,9 +14,7 @@ constexpr double kEmbeddingDeviation = 0.02;  // GPT-2's
 
 struct Norm {
   torch::Tensor weight, bias;
-  torch::Tensor operator()(const torch::Tensor& x) const {
-    return at::layer_norm(x, {x.size(-1)}, weight, bias, kNormEpsilon);
-  }
+  torch::Tensor operator()(const torch::Tensor& x) const { return layer_norm(x, weight, bias, kNormEpsilon); }
 };
 
 }  // namespace
@@ -215,7 +214,7 @@ LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int
     if (layer.auxiliary_loss.defined())
       out.auxiliary_loss =
           out.auxiliary_loss.defined() ? out.auxiliary_loss + layer.auxiliary_loss : layer.auxiliary_loss;
-  if (norm_weight_.defined()) x = at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_, kNormEpsilon);
+  if (norm_weight_.defined()) x = layer_norm(x, norm_weight_, norm_bias_, kNormEpsilon);
   out.features = x;
   return out;
 }

@@ -592,6 +592,7 @@ void pack_pairs(const float* from, std::size_t stride, std::size_t depth, std::s
 }  // namespace clearway::kernels
 
 #include "kernels/attention_of_set.hpp"
+#include "kernels/layer_norm_of_set.hpp"
 
 namespace clearway::kernels {
 namespace {
@@ -599,7 +600,8 @@ namespace {
 constexpr KernelTable table_of_set(const char* name) {
   return {
     name, kRows, pack, pack_transposed, pack_rows, round_row, hidden<false>, output<false>, gradient, weights,
-        column_sums, combine, dot, sum_of_squares, adamw, attention_forward, attention_backward,
+        column_sums, combine, dot, sum_of_squares, adamw, attention_forward, attention_backward, layer_norm_forward,
+        layer_norm_backward,
 #if CLEARWAY_BF16
         pack_pairs, row_to_pairs, hidden<true>, output<true>
 #else

@@ -100,14 +100,6 @@ CLEARWAY_INLINE Vector seen_part(Vector x, std::size_t c, std::size_t seen, Vect
   return column < left ? x : other;
 }
 
-CLEARWAY_INLINE float lane_max(Vector value) {
-  float lanes[kLanes];
-  store(lanes, value);
-  float most = lanes[0];
-  for (std::size_t i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
-  return most;
-}
-
 /// Scores of a row, in panels `chunk` apart, become exp(score - largest), and 0 where they are not seen. Returns the
 /// logarithm of the sum of exp(score); 1 / sum of what is left goes to `factor`.
 CLEARWAY_INLINE float weigh_row(float* row, std::size_t chunk, std::size_t panels, std::size_t seen, float& factor) {

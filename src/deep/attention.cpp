@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "clearway/base/errors.hpp"
+#include "fused_attention.hpp"
 
 namespace clearway::deep {
 namespace {
@@ -30,14 +33,20 @@ torch::Tensor distances(const Window& w, std::int64_t offset, const at::TensorOp
           at::arange(w.begin, w.end, integers).unsqueeze(0));
 }
 
+/// The keys of those distances that a window of so many keys can have: of 2048 relative keys, a context of 512 reaches 512.
+torch::Tensor reachable(const torch::Tensor& relative, std::int64_t keys) {
+  return relative.narrow(1, 0, std::min(relative.size(1), keys));
+}
+
 /// Scores of one window, -inf where a key must not be seen: B x H x count x keys.
 torch::Tensor scores(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& relative,
                      const torch::Tensor& distance, std::int64_t span) {
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
   torch::Tensor out = at::matmul(q, k.transpose(2, 3));
   if (relative.defined()) {
-    const torch::Tensor index = distance.clamp(0, relative.size(1) - 1).expand(out.sizes());
-    out = out + at::matmul(q, relative).gather(3, index);
+    const torch::Tensor near = reachable(relative, k.size(2));
+    const torch::Tensor index = distance.clamp(0, near.size(1) - 1).expand(out.sizes());
+    out = out + at::matmul(q, near).gather(3, index);
   }
   const torch::Tensor hidden = span > 0 ? distance.lt(0).logical_or(distance.ge(span)) : distance.lt(0);
   return (out * scale).masked_fill(hidden, -std::numeric_limits<double>::infinity());
@@ -50,6 +59,19 @@ void check(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& 
   if (relative.defined() &&
       (relative.dim() != 2 || relative.size(0) != q.size(3) || span < 1 || relative.size(1) < span))
     user_error("attention: relative keys must be D x L with L at least the span, and the span at least 1");
+}
+
+void check_rotary(std::int64_t width) {
+  if (width % 2 != 0) user_error("rotary positions need an even width per head");
+}
+
+/// Cosines and sines of positions first .. first + count - 1 for `half` pairs: count x half each, in double.
+std::pair<torch::Tensor, torch::Tensor> rotary_angles(std::int64_t first, std::int64_t count, std::int64_t half,
+                                                      const torch::Device& device) {
+  const auto real = at::TensorOptions().dtype(at::kDouble).device(device);
+  const torch::Tensor frequency = at::pow(10000.0, at::arange(half, real) * (-1.0 / static_cast<double>(half)));
+  const torch::Tensor angle = at::outer(at::arange(first, first + count, real), frequency);
+  return {angle.cos(), angle.sin()};
 }
 
 class CausalAttention : public torch::autograd::Function<CausalAttention> {
@@ -99,11 +121,12 @@ class CausalAttention : public torch::autograd::Function<CausalAttention> {
       torch::Tensor dqw = at::matmul(ds, kw);
       dk.narrow(2, w.begin, size).add_(at::matmul(ds.transpose(2, 3), qw));
       if (relative.defined()) {
-        const torch::Tensor index = distance.clamp(0, relative.size(1) - 1).expand(ds.sizes());
+        const torch::Tensor near = reachable(relative, size);
+        const torch::Tensor index = distance.clamp(0, near.size(1) - 1).expand(ds.sizes());
         const torch::Tensor by_distance =
-            at::zeros({q.size(0), q.size(1), w.count, relative.size(1)}, q.options()).scatter_add_(3, index, ds);
-        dqw = dqw + at::matmul(by_distance, relative.t());
-        dr.add_(at::einsum("bhtd,bhtl->dl", {qw, by_distance}));
+            at::zeros({q.size(0), q.size(1), w.count, near.size(1)}, q.options()).scatter_add_(3, index, ds);
+        dqw = dqw + at::matmul(by_distance, near.t());
+        reachable(dr, size).add_(at::einsum("bhtd,bhtl->dl", {qw, by_distance}));
       }
       dq.narrow(2, w.first, w.count).copy_(dqw);
     }
@@ -116,6 +139,9 @@ class CausalAttention : public torch::autograd::Function<CausalAttention> {
 torch::Tensor causal_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                                const torch::Tensor& relative, std::int64_t span) {
   check(q, k, v, relative, span);
+  if (!relative.defined() && span == 0 && takes_fused_attention(q) && takes_fused_attention(k) &&
+      takes_fused_attention(v))
+    return fused_attention(q, k, v);
   // Torch 1.13 takes no undefined tensor as an argument of a function: an empty one stands for it.
   return CausalAttention::apply(q, k, v, relative.defined() ? relative : at::empty({0}, q.options()), span);
 }
@@ -128,13 +154,29 @@ torch::Tensor causal_attention_dense(const torch::Tensor& q, const torch::Tensor
   return at::matmul(at::dropout(scores(q, k, relative, distance, span).softmax(3), dropout, dropout > 0), v);
 }
 
+torch::Tensor causal_self_attention(const torch::Tensor& qkv, std::int64_t heads, bool rotary) {
+  if (qkv.dim() != 3 || heads < 1 || qkv.size(2) % (3 * heads) != 0)
+    user_error("attention: queries, keys and values must be a B x T x 3C table and heads divide C");
+  const auto batch = qkv.size(0), count = qkv.size(1), width = qkv.size(2) / 3;
+  if (takes_fused_attention(qkv)) {
+    if (!rotary) return fused_self_attention(qkv, heads, {}, {});
+    check_rotary(width / heads);
+    const auto [cosine, sine] = rotary_angles(0, count, width / heads / 2, qkv.device());
+    return fused_self_attention(qkv, heads, cosine.to(at::kFloat), sine.to(at::kFloat));
+  }
+  std::vector<torch::Tensor> parts = qkv.split(width, 2);
+  for (torch::Tensor& part : parts) part = part.reshape({batch, count, heads, width / heads}).transpose(1, 2);
+  if (rotary)
+    for (const std::size_t part : {0u, 1u}) parts[part] = rotate_positions(parts[part], 0);
+  return causal_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape({batch, count, width});
+}
+
 torch::Tensor rotate_positions(const torch::Tensor& x, std::int64_t first) {
+  if (x.dim() != 4) user_error("rotary positions: wants B x H x T x D");
+  check_rotary(x.size(3));
   const auto half = x.size(3) / 2;
-  if (x.dim() != 4 || x.size(3) != 2 * half) user_error("rotary positions need an even width per head");
-  const auto real = at::TensorOptions().dtype(at::kDouble).device(x.device());
-  const torch::Tensor frequency = at::pow(10000.0, at::arange(half, real) * (-1.0 / static_cast<double>(half)));
-  const torch::Tensor angle = at::outer(at::arange(first, first + x.size(2), real), frequency);
-  const torch::Tensor cosine = angle.cos().to(x.scalar_type()), sine = angle.sin().to(x.scalar_type());
+  const auto [cosine_of, sine_of] = rotary_angles(first, x.size(2), half, x.device());
+  const torch::Tensor cosine = cosine_of.to(x.scalar_type()), sine = sine_of.to(x.scalar_type());
   const torch::Tensor a = x.narrow(3, 0, half), b = x.narrow(3, half, half);
   return at::cat({a * cosine - b * sine, a * sine + b * cosine}, 3);
 }

@@ -4,6 +4,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/deep/attention.hpp"
+#include "fused_norm.hpp"
 
 namespace clearway::deep {
 namespace {
@@ -12,9 +13,7 @@ constexpr double kNormEpsilon = 1e-5;
 
 struct Norm {
   torch::Tensor weight, bias;
-  torch::Tensor operator()(const torch::Tensor& x) const {
-    return at::layer_norm(x, {x.size(-1)}, weight, bias, kNormEpsilon);
-  }
+  torch::Tensor operator()(const torch::Tensor& x) const { return layer_norm(x, weight, bias, kNormEpsilon); }
 };
 
 }  // namespace
@@ -81,6 +80,10 @@ class LanguageModel::Block : public torch::nn::Module {
 
   torch::Tensor attend(const torch::Tensor& x, const torch::Tensor& memory) const {
     const auto batch = x.size(0), count = x.size(1), width = options_.width, heads = options_.heads;
+    const bool drops = is_training() && options_.dropout > 0;
+    if (!memory.defined() && !relative_.defined() && !drops)
+      return at::linear(causal_self_attention(at::linear(x, qkv_), heads, options_.positions == Positions::rotary),
+                        attention_output_);
     const torch::Tensor seen = memory.defined() ? at::cat({memory, x}, 1) : x;
     const auto split = [&](const torch::Tensor& a) {
       return a.reshape({batch, a.size(1), heads, width / heads}).transpose(1, 2);
@@ -102,9 +105,8 @@ class LanguageModel::Block : public torch::nn::Module {
       k = rotate_positions(k, 0);
     }
     const std::int64_t span = relative_.defined() ? relative_.size(1) : 0;
-    const torch::Tensor mixed = is_training() && options_.dropout > 0
-                                    ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
-                                    : causal_attention(q, k, v, relative_, span);
+    const torch::Tensor mixed = drops ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
+                                      : causal_attention(q, k, v, relative_, span);
     return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
   }
 
@@ -211,7 +213,7 @@ LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int
     if (layer.auxiliary_loss.defined())
       out.auxiliary_loss =
           out.auxiliary_loss.defined() ? out.auxiliary_loss + layer.auxiliary_loss : layer.auxiliary_loss;
-  if (norm_weight_.defined()) x = at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_, kNormEpsilon);
+  if (norm_weight_.defined()) x = layer_norm(x, norm_weight_, norm_bias_, kNormEpsilon);
   out.features = x;
   return out;
 }

@@ -24,7 +24,7 @@ TEST(Attention, BlocksEqualTheDefinitionWithGradients) {
   torch::manual_seed(1);
   const auto leaf = [](at::IntArrayRef shape) { return at::randn(shape, at::kDouble).set_requires_grad(true); };
   for (const Case c : {Case{5, 5, 0, 0}, Case{150, 150, 0, 0}, Case{150, 190, 0, 0}, Case{150, 190, 40, 40},
-                       Case{300, 300, 300, 300}, Case{7, 20, 3, 5}}) {
+                       Case{300, 300, 300, 300}, Case{7, 20, 3, 5}, Case{140, 150, 400, 400}}) {
     std::vector<torch::Tensor> inputs = {leaf({2, 3, c.queries, 4}), leaf({2, 3, c.keys, 4}), leaf({2, 3, c.keys, 4})};
     if (c.distances > 0) inputs.push_back(leaf({4, c.distances}));
     const torch::Tensor relative = c.distances > 0 ? inputs[3] : torch::Tensor();
@@ -35,6 +35,38 @@ TEST(Attention, BlocksEqualTheDefinitionWithGradients) {
     const auto a = torch::autograd::grad({(ours * direction).sum()}, inputs);
     const auto b = torch::autograd::grad({(theirs * direction).sum()}, inputs);
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_LT(largest(a[i] - b[i]), 1e-11) << i;
+  }
+}
+
+// score(t, s) = q_t . (k_s + r_{t - s}) / sqrt(D) over keys at most span - 1 earlier, by loops; also with more relative keys than
+// there are places.
+TEST(Attention, RelativeKeysEqualLoops) {
+  torch::manual_seed(5);
+  struct Shape {
+    std::int64_t queries, keys, span, distances;
+  };
+  for (const Shape c : {Shape{6, 6, 20, 20}, Shape{4, 9, 3, 5}, Shape{140, 150, 1000, 1000}}) {
+    const auto normal = [](at::IntArrayRef shape) { return at::randn(shape, at::kDouble); };
+    const torch::Tensor q = normal({1, 1, c.queries, 3}), k = normal({1, 1, c.keys, 3}), v = normal({1, 1, c.keys, 3});
+    const torch::Tensor relative = normal({3, c.distances});
+    const auto qa = q.accessor<double, 4>(), ka = k.accessor<double, 4>(), va = v.accessor<double, 4>();
+    const auto ra = relative.accessor<double, 2>();
+    torch::Tensor wanted = at::zeros_like(q);
+    auto out = wanted.accessor<double, 4>();
+    for (std::int64_t t = 0; t < c.queries; ++t) {
+      const std::int64_t place = c.keys - c.queries + t;
+      double total = 0;
+      for (std::int64_t s = std::max<std::int64_t>(0, place - c.span + 1); s <= place; ++s) {
+        double score = 0;
+        for (int i = 0; i < 3; ++i) score += qa[0][0][t][i] * (ka[0][0][s][i] + ra[i][place - s]);
+        const double weight = std::exp(score / std::sqrt(3.0));
+        total += weight;
+        for (int i = 0; i < 3; ++i) out[0][0][t][i] += weight * va[0][0][s][i];
+      }
+      for (int i = 0; i < 3; ++i) out[0][0][t][i] /= total;
+    }
+    EXPECT_LT(largest(causal_attention(q, k, v, relative, c.span) - wanted), 1e-12);
+    EXPECT_LT(largest(causal_attention_dense(q, k, v, relative, c.span) - wanted), 1e-12);
   }
 }
 

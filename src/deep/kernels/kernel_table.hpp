@@ -1,4 +1,4 @@
-// The arithmetic of a feed-forward expert as a table of functions, one table per instruction set. Each table is compiled
+// The arithmetic of feed-forward experts, attention, norms and AdamW as a table of functions, one table per instruction set. Each table is compiled
 // in its own file with its own flags; instruction_sets.cpp picks one when the program runs.
 //
 // Numbers lie in panels: a matrix of n rows and c columns is cut into strips of 32 columns, each strip n x 32 without
@@ -11,6 +11,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/attention_head.hpp"
 
 namespace clearway::kernels {
 
@@ -101,6 +103,20 @@ struct AdamWStep {
   float epsilon = 0;
 };
 
+/// Layer norm of `rows` rows of `width` numbers without gaps; see layer_norm.hpp.
+struct LayerNormRows {
+  std::size_t rows = 0, width = 0;
+  const float *x = nullptr, *weight = nullptr, *bias = nullptr;
+  float epsilon = 0;
+  float* y = nullptr;
+  float *mean = nullptr, *slope = nullptr;  ///< of every row, for the backward pass; or null
+};
+struct LayerNormRowsBackward {
+  std::size_t rows = 0, width = 0;
+  const float *x = nullptr, *weight = nullptr, *mean = nullptr, *slope = nullptr, *dy = nullptr;
+  float *dx = nullptr, *dweight = nullptr, *dbias = nullptr;  ///< all overwritten
+};
+
 struct KernelTable {
   const char* name;
   std::size_t row_block;  ///< rows that a product takes at once
@@ -131,6 +147,10 @@ struct KernelTable {
   float (*dot)(const float* a, const float* b, std::size_t count);
   double (*sum_of_squares)(const float* a, std::size_t count);
   void (*adamw)(const AdamWStep&);
+  void (*attention_forward)(const AttentionHead&);
+  void (*attention_backward)(const AttentionHeadBackward&);
+  void (*layer_norm_forward)(const LayerNormRows&);
+  void (*layer_norm_backward)(const LayerNormRowsBackward&);  ///< at least one row
 
   // Products of bfloat16 pairs; null where the processor has none: round then, and use the functions above.
   /// As pack; panels of (depth + 1) / 2 rows of words.

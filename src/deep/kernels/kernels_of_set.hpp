@@ -517,8 +517,15 @@ CLEARWAY_INLINE void adamw_vector(const AdamWStep& s, Vector& parameter, Vector 
 }
 
 void adamw(const AdamWStep& s) {
+  constexpr std::size_t kAhead = 16 * kLanes;
   std::size_t i = 0;
   for (; i + kLanes <= s.count; i += kLanes) {
+    if constexpr (kLanes == 16) {  // a line each: four streams are more than some processors fetch ahead by themselves
+      __builtin_prefetch(s.parameter + i + kAhead, 1);
+      __builtin_prefetch(s.gradient + i + kAhead, 0);
+      __builtin_prefetch(s.mean + i + kAhead, 1);
+      __builtin_prefetch(s.square + i + kAhead, 1);
+    }
     Vector parameter = load(s.parameter + i), mean = load(s.mean + i), square = load(s.square + i);
     adamw_vector(s, parameter, load(s.gradient + i), mean, square);
     store(s.parameter + i, parameter);
@@ -581,10 +588,20 @@ void pack_pairs(const float* from, std::size_t stride, std::size_t depth, std::s
 }
 #endif
 
+}  // namespace
+}  // namespace clearway::kernels
+
+#include "kernels/attention_of_set.hpp"
+#include "kernels/layer_norm_of_set.hpp"
+
+namespace clearway::kernels {
+namespace {
+
 constexpr KernelTable table_of_set(const char* name) {
   return {
     name, kRows, pack, pack_transposed, pack_rows, round_row, hidden<false>, output<false>, gradient, weights,
-        column_sums, combine, dot, sum_of_squares, adamw,
+        column_sums, combine, dot, sum_of_squares, adamw, attention_forward, attention_backward, layer_norm_forward,
+        layer_norm_backward,
 #if CLEARWAY_BF16
         pack_pairs, row_to_pairs, hidden<true>, output<true>
 #else

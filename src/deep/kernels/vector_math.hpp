@@ -124,13 +124,37 @@ CLEARWAY_INLINE Vector rounded_to_bfloat16(Vector x) {
   return x == x ? (Vector)(up & 0xffff0000u) : x;
 }
 
-/// Sum of the lanes, always in the same order.
+/// Sum of the lanes, always in the same order: halves are added to halves.
 CLEARWAY_INLINE float lane_sum(Vector value) {
+#if CLEARWAY_LANES == 16 || CLEARWAY_LANES == 8
+#if CLEARWAY_LANES == 16
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)value), _mm512_extractf32x8_ps((__m512)value, 1));
+#else
+  const __m256 eight = (__m256)value;
+#endif
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+#else
   float lanes[kLanes];
   store(lanes, value);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2)
     for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   return lanes[0];
+#endif
+}
+
+/// The largest lane, if none is NaN.
+CLEARWAY_INLINE float lane_max(Vector value) {
+#if CLEARWAY_LANES == 16
+  return _mm512_reduce_max_ps((__m512)value);
+#else
+  float lanes[kLanes];
+  store(lanes, value);
+  float most = lanes[0];
+  for (std::size_t i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
+  return most;
+#endif
 }
 
 }  // namespace

@@ -198,6 +198,8 @@ class Fitter {
           model.gate.spec().kind != options_.gate.kind ||
           model.gate.parameters().size() != prototype_.gate.parameters().size())
         user_error("the given start is a model of another shape");
+    model.constraints = prototype_.constraints;
+    for (const FixedParameter& f : model.constraints.fixed) value_of(model, f) = value_of(prototype_, f);
     model.gate.pin();
     model.has_noise = prototype_.has_noise;
     model.noise_log_density = prototype_.noise_log_density;

@@ -42,6 +42,20 @@ ColumnChoice columns_of(const FittedRun& run, const std::string& path) {
   return columns;
 }
 
+ConstraintChoice constraint_choice_of(const FittedRun& run) {
+  ConstraintChoice choice;
+  if (run.config) options_from_config(*run.config, choice, run.folder->file("config.json"));
+  return choice;
+}
+
+Constraints constraints_of(const ConstraintChoice& choice, const FitOptions& options, const Design& design) {
+  const ModelNames names = names_of(design);
+  return find_constraints(choice, Gate(options.gate, static_cast<int>(design.data.gate_inputs.cols()), options.experts),
+                          Expert(options.expert, static_cast<int>(design.data.expert_inputs.cols()),
+                                 static_cast<int>(design.data.response.cols()), design.data.classes),
+                          names.gate_inputs, names.expert_inputs, design.response_names);
+}
+
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;

@@ -8,6 +8,7 @@
 
 #include "clearway/io/csv.hpp"
 #include "clearway/io/run_folder.hpp"
+#include "clearway/stat/constraints.hpp"
 #include "clearway/stat/fit.hpp"
 #include "clearway/stat/summary.hpp"
 #include "model_json.hpp"
@@ -28,6 +29,12 @@ FittedRun load_fitted_run(const std::string& path);
 /// The columns that a run was fitted to, for a command that changes some of them. Throws std::invalid_argument for a
 /// model.json alone.
 ColumnChoice columns_of(const FittedRun& run, const std::string& path);
+
+/// The fixed and shared parameters that a run was fitted with, by name; none for a model.json alone.
+ConstraintChoice constraint_choice_of(const FittedRun& run);
+
+/// The named parameters in the model that those options fit to that design.
+Constraints constraints_of(const ConstraintChoice& choice, const FitOptions& options, const Design& design);
 
 /// Names for the model of a design.
 ModelNames names_of(const Design& design);

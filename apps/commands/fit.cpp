@@ -120,7 +120,7 @@ class FitCommand final : public Command {
     for (const std::string& note : design.notes) context.console.note(note);
     progress(0.0, "starting");
     FitOptions options = fit_;
-    options.constraints = constraints_of(design);
+    options.constraints = constraints_of(constraints_, fit_, design);
     FitResult result = clearway::fit(design.data, options, nullptr, progress);
     result.warnings.insert(result.warnings.begin(), design.warnings.begin(), design.warnings.end());
     name_trimmed_rows(design, result);
@@ -141,9 +141,10 @@ class FitCommand final : public Command {
     if (!extras_.profile.empty() || !extras_.cluster.empty() ||
         inference_.standard_errors == StandardErrorKind::cluster)
       user_error("stream keeps no rows: --profile and standard errors by cluster do not go with it");
-    const ChunkedFit found = fit_in_chunks({path_, csv_, formula_, columns_, fit_, stream_, inference_,
-                                            [this](const Design& design) { return constraints_of(design); }},
-                                           context.console.progress());
+    const ChunkedFit found =
+        fit_in_chunks({path_, csv_, formula_, columns_, fit_, stream_, inference_,
+                       [this](const Design& design) { return constraints_of(constraints_, fit_, design); }},
+                      context.console.progress());
     report(context, found.design, found.result, found.allocation, found.inference, {}, folder);
     return ending(context, found.result);
   }
@@ -163,15 +164,6 @@ class FitCommand final : public Command {
     for (const Eigen::Index row : result.trimmed_rows)
       words.push_back(fmt::format("{}", kept[static_cast<std::size_t>(row)] + 1));
     result.warnings.push_back(fmt::format("Rows left out: {}.", short_list(words, 100)));
-  }
-
-  Constraints constraints_of(const Design& design) const {
-    const ModelNames names = names_of(design);
-    return find_constraints(constraints_,
-                            Gate(fit_.gate, static_cast<int>(design.data.gate_inputs.cols()), fit_.experts),
-                            Expert(fit_.expert, static_cast<int>(design.data.expert_inputs.cols()),
-                                   static_cast<int>(design.data.response.cols()), design.data.classes),
-                            names.gate_inputs, names.expert_inputs, design.response_names);
   }
 
   /// The clusters of the rows of the table; empty without --cluster.

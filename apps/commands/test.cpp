@@ -8,6 +8,7 @@
 #include "../interruptible.hpp"
 #include "../registry.hpp"
 #include "../summary_json.hpp"
+#include "clearway/stat/formula.hpp"
 #include "clearway/stat/hypothesis.hpp"
 
 namespace clearway::cli {
@@ -23,6 +24,8 @@ struct Against {
   std::string noise;
   std::vector<std::string> experts_on;
   std::vector<std::string> gate_on;
+  std::string formula;
+  bool free = false;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -37,12 +40,18 @@ struct Against {
     field("against-experts-on", self.experts_on,
           OptionInfo{.help = "inputs of the alternative's experts", .metavar = "TERM"});
     field("against-gate-on", self.gate_on, OptionInfo{.help = "inputs of the alternative's gate", .metavar = "TERM"});
+    field("against-formula", self.formula,
+          OptionInfo{.help = "the alternative's formula, in place of against-experts-on and against-gate-on",
+                     .metavar = "FORMULA"});
+    field("against-free", self.free,
+          OptionInfo{.help = "the alternative estimates freely what the null fixes or shares", .off = "false"});
   }
 
   bool nothing() const {
-    return experts == 0 && gate.empty() && expert.empty() && variance.empty() && noise.empty() && !changes_columns();
+    return experts == 0 && gate.empty() && expert.empty() && variance.empty() && noise.empty() && !free &&
+           !changes_columns();
   }
-  bool changes_columns() const { return !experts_on.empty() || !gate_on.empty(); }
+  bool changes_columns() const { return !experts_on.empty() || !gate_on.empty() || !formula.empty(); }
 
   FitOptions apply(FitOptions options) const {
     if (experts > 0) options.experts = experts;
@@ -52,7 +61,14 @@ struct Against {
     if (!noise.empty()) options.noise = enum_value<NoiseKind>("against-noise", noise);
     return options;
   }
-  ColumnChoice apply(ColumnChoice columns) const {
+  ColumnChoice apply(ColumnChoice columns, const Table& table) const {
+    if (!formula.empty()) {
+      if (!experts_on.empty() || !gate_on.empty())
+        user_error("--against-formula takes the place of --against-experts-on and --against-gate-on");
+      for (auto* part : {&columns.target, &columns.experts_on, &columns.gate_on}) part->clear();
+      columns.offset.clear();
+      apply_formula(Formula::parse(formula), table, columns);
+    }
     if (!experts_on.empty()) {
       if (gate_on.empty() && columns.gate_on.empty())
         columns.gate_on = columns.experts_on;  // the gate keeps its inputs
@@ -134,7 +150,9 @@ class TestCommand final : public Command {
            "clearway test data.csv --target y --experts 2 --gate constant --against-gate softmax\n"
            "clearway test data.csv --target y --experts 2 --against-experts-on x1,x2,x3 --experts-on x1,x2\n"
            "clearway test run/ data.csv --wald \"expert 1: x1, expert 1: x1 = expert 2: x1\"\n"
-           "clearway test run/ data.csv --wald \"gate: x1\" --standard-errors sandwich\n";
+           "clearway test run/ data.csv --wald \"gate: x1\" --standard-errors sandwich\n"
+           "clearway test data.csv --formula \"y ~ x1\" --against-formula \"y ~ ns(x1, 3) + g | x1\"\n"
+           "clearway test data.csv --formula \"y ~ x1 + x2\" --share x1 --against-free\n";
   }
   std::string_view description() const override {
     return "A likelihood-ratio test. The null is a fitted run, or a table with the options of clearway fit; the "
@@ -146,7 +164,11 @@ class TestCommand final : public Command {
            "model, both models are fitted to each, and the p-value is the share of statistics at least as large, with "
            "a 95 % interval for the error of this simulation. It stops early when --stop-after statistics were at "
            "least as large.\n\n"
-           "Both models are fitted again to the table before they are compared (a run is the start).\n\n"
+           "Both models are fitted again to the table before they are compared (a run is the start). The inputs of "
+           "the null must be those of the alternative or linear combinations of them: a straight line is nested in a "
+           "spline. Categories and knots of a run are kept. --fix and --share make the null of a table a constrained "
+           "one, also in the alternative unless --against-free is given; where it cannot be decided whether one "
+           "constrained model contains the other, the test says so.\n\n"
            "With --wald the question is one about the coefficients of a single model: a fitted run (fitted again from "
            "where it stands), or a table. Every hypothesis is tested by itself, and where there are several also all "
            "at once; names are those of the table of clearway fit. A test that the theory does not carry says why "
@@ -164,9 +186,11 @@ class TestCommand final : public Command {
     list.group("Simulation");
     list.add(test_);
     list.group("Columns");
+    list.add(formula_);
     list.add(columns_);
     list.group("Model");
     list.add(fit_);
+    list.add(constraints_);
     list.regroup("Search", {"method", "starts", "max-starts", "short-iterations", "polished", "start-rows",
                             "max-iterations", "tolerance", "acceleration", "newton", "sigma-floor", "keep-degenerate",
                             "gate-ridge", "separation-ridge", "trim"});
@@ -223,11 +247,13 @@ class TestCommand final : public Command {
     Table table = read_csv(second_.empty() ? first_ : second_, csv_);
     const Table clusters = wald_.cluster.empty() ? Table() : table;
     if (second_.empty()) {
-      ColumnChoice columns = columns_;
+      ColumnChoice columns = with_formula(table);
       if (!wald_.cluster.empty()) columns.exclude.push_back(wald_.cluster);
       side.options = fit_;
       side.design = make_design(std::move(table), columns, fit_.distinct_kinds(), fit_.gate.kind);
+      side.options.constraints = constraints_of(constraints_, fit_, side.design);
     } else {
+      refuse_table_options();
       FittedRun run = load_fitted_run(first_);
       side.options = run.options;
       side.options.starts = side.options.polished = 1;  // beside the run itself
@@ -270,38 +296,73 @@ class TestCommand final : public Command {
     return result.converged ? ExitCode::success : ExitCode::not_converged;
   }
 
+  /// A run has its own columns and constraints.
+  void refuse_table_options() const {
+    if (!formula_.formula.empty()) user_error("--formula is for a table; a run keeps its own (--against-formula)");
+    if (!constraints_.fix.empty() || !constraints_.share.empty())
+      user_error("--fix and --share are for a table; a run keeps its own (--against-free)");
+  }
+
+  ColumnChoice with_formula(const Table& table) const {
+    ColumnChoice columns = columns_;
+    FormulaOption formula = formula_;
+    formula.apply(table, columns);
+    return columns;
+  }
+
   void from_table(Side& null, Side& alternative) const {
     need_alternative();
     Table table = read_csv(first_, csv_);
     null.options = fit_;
     alternative.options = against_.apply(fit_);
-    null.design = make_design(table, columns_, null.options.distinct_kinds(), null.options.gate.kind);
-    alternative.design = make_design(std::move(table), against_.apply(columns_), alternative.options.distinct_kinds(),
-                                     alternative.options.gate.kind);
+    const ColumnChoice columns = with_formula(table);
+    const ColumnChoice changed = against_.apply(columns, table);
+    null.design = make_design(table, columns, null.options.distinct_kinds(), null.options.gate.kind);
+    alternative.design =
+        make_design(std::move(table), changed, alternative.options.distinct_kinds(), alternative.options.gate.kind);
+    null.options.constraints = constraints_of(constraints_, null.options, null.design);
+    if (!against_.free)
+      alternative.options.constraints = constraints_of(constraints_, alternative.options, alternative.design);
   }
 
   void from_run(Side& null, Side& alternative) const {
     need_alternative();
+    refuse_table_options();
     const FittedRun run = load_fitted_run(first_);
     Table table = read_csv(second_, csv_);
     null.options = run.options;
     null.start = run.saved.model;
     alternative.options = against_.apply(run.options);
     null.design = design_with_response(run.saved.recipe, table, columns_.missing, "a test");
-    if (against_.changes_columns()) {
-      ColumnChoice columns = against_.apply(columns_of(run, first_));
+    // A gate or experts that did not look at inputs before take those that the run's options name.
+    const bool new_readers =
+        (gate_reads_inputs(alternative.options.gate.kind) && !gate_reads_inputs(null.options.gate.kind)) ||
+        (alternative.options.expert.kind != ExpertKind::constant && null.options.expert.kind == ExpertKind::constant);
+    if (against_.changes_columns() || new_readers) {
+      ColumnChoice columns = against_.apply(columns_of(run, first_), table);
       columns.missing = columns_.missing;
       alternative.design =
-          make_design(std::move(table), columns, alternative.options.distinct_kinds(), alternative.options.gate.kind);
+          make_design(table, columns, alternative.options.distinct_kinds(), alternative.options.gate.kind);
+      if (keep_levels_and_knots(run.saved.recipe, alternative.design.recipe))
+        alternative.design =
+            design_with_response(alternative.design.recipe, std::move(table), columns_.missing, "a test");
     } else {
       DesignRecipe recipe = run.saved.recipe;
       recipe.expert = alternative.options.expert.kind;
       alternative.design = design_with_response(recipe, std::move(table), columns_.missing, "a test");
     }
+    if (against_.free) {
+      alternative.options.constraints = {};
+    } else if (!run.options.constraints.empty()) {  // by name: their places may be others now
+      if (!run.config) user_error("{}: a model.json alone does not say which parameters are fixed by name", first_);
+      alternative.options.constraints =
+          constraints_of(constraint_choice_of(run), alternative.options, alternative.design);
+    }
   }
 
   void from_two_runs(Side& null, Side& alternative) const {
     if (!against_.nothing()) user_error("two runs are compared as they are: leave the --against options out");
+    refuse_table_options();
     Table table = read_csv(third_, csv_);
     const auto fill = [&](Side& side, const std::string& path, Table own) {
       const FittedRun run = load_fitted_run(path);
@@ -317,8 +378,10 @@ class TestCommand final : public Command {
   Against against_;
   WaldChoice wald_;
   LikelihoodRatioOptions test_;
+  FormulaOption formula_;
   ColumnChoice columns_;
   FitOptions fit_;
+  ConstraintChoice constraints_;
   CsvOptions csv_;
 };
 

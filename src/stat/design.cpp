@@ -409,6 +409,25 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
   return design;
 }
 
+bool keep_levels_and_knots(const DesignRecipe& fitted, DesignRecipe& recipe) {
+  bool changed = false;
+  const auto same_term = [](const Factor& a, const Factor& b) {
+    const bool powers = a.transform == Transform::category || a.power == b.power;
+    return a.column == b.column && a.transform == b.transform && powers;
+  };
+  for (auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
+    for (Term& term : *terms)
+      for (Factor& factor : term.factors)
+        for (const auto* known : {&fitted.expert_terms, &fitted.gate_terms})
+          for (const Term& other : *known)
+            for (const Factor& there : other.factors)
+              if (same_term(factor, there) && factor != there) {
+                factor = there;
+                changed = true;
+              }
+  return changed;
+}
+
 Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missing) {
   Design design;
   design.recipe = recipe;

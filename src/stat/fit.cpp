@@ -198,6 +198,8 @@ class Fitter {
           model.gate.spec().kind != options_.gate.kind ||
           model.gate.parameters().size() != prototype_.gate.parameters().size())
         user_error("the given start is a model of another shape");
+    model.constraints = prototype_.constraints;
+    for (const FixedParameter& f : model.constraints.fixed) value_of(model, f) = value_of(prototype_, f);
     model.gate.pin();
     model.has_noise = prototype_.has_noise;
     model.noise_log_density = prototype_.noise_log_density;
@@ -281,6 +283,13 @@ class Fitter {
       if (!s.degenerate || winner.degenerate) candidates.push_back(&s);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Solution* a, const Solution* b) { return a->outcome.objective > b->outcome.objective; });
+    // One of each: many starts may have gone the same way to infinity, and each stopped somewhere else on it.
+    constexpr double kSameWay = 0.01;
+    candidates.erase(std::unique(candidates.begin(), candidates.end(),
+                                 [](const Solution* a, const Solution* b) {
+                                   return a->outcome.objective - b->outcome.objective <= kSameWay;
+                                 }),
+                     candidates.end());
     candidates.resize(std::min<std::size_t>(candidates.size(), 5));
     std::optional<Solution> chosen;
     for (const Solution* candidate : candidates) {
@@ -290,7 +299,9 @@ class Fitter {
           (!chosen || solution.outcome.objective > chosen->outcome.objective))
         chosen = std::move(solution);
     }
-    if (chosen) winner = std::move(*chosen);
+    if (!chosen) return;
+    result.gate_separated = chosen->penalty != 0;  // else a proper maximum, and the supremum is another solution's
+    winner = std::move(*chosen);
   }
 
   // A separated solution carried on under the ridge.
@@ -363,6 +374,12 @@ class Fitter {
     else if (result.gate_separated)
       warnings.push_back(
           "The gate separates the data: its coefficients run to infinity, those shown are where it stopped.");
+    else if (std::isfinite(result.supremum_log_likelihood))
+      warnings.push_back(
+          fmt::format("A solution whose gate separates the data tends to a higher log-likelihood ({:.3f}) as its "
+                      "coefficients run to "
+                      "infinity; it was set aside, what is shown is a maximum.",
+                      result.supremum_log_likelihood));
     if (winner.degenerate)
       warnings.push_back(
           "An expert sits at the noise floor (--sigma-floor): the likelihood has a spike there and no maximum. Use "

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "blocked_gate.hpp"
+#include "border_search.hpp"
 #include "clearway/base/parallel.hpp"
 #include "clearway/core/alignment.hpp"
 #include "constrained_update.hpp"
@@ -23,6 +24,7 @@ constexpr Index kBlockRows = 512;
 constexpr Index kParallelRows = 8192;          // fewer rows are not worth a thread
 constexpr double kShortestReselection = 0.01;  // of a proposed step for a top-k gate
 constexpr int kDenseSteps = 12;                // of the dense gate where no proposed step helps
+constexpr double kImpossible = -1e10;          // log density of a row that an expert cannot have made
 
 // Rows ordered so that those of a group stand together, groups by first appearance.
 std::vector<Index> rows_by_group(const std::vector<int>& groups) {
@@ -385,6 +387,40 @@ class GeneralEngine final : public EmEngine {
       expectation(dense, &dense_r, nullptr);
     }
     model.gate = present;
+    if (move_borders(model) && !(expectation(model, nullptr, nullptr) > before)) model.gate = present;
+  }
+
+  // Top-1 gates with linear scores: the best borders along lines, experts held fixed (border_search.hpp). False where
+  // that does not apply or nothing is better.
+  bool move_borders(MixtureModel& model) const {
+    Gate& gate = model.gate;
+    const bool labelled = std::any_of(blocks_.begin(), blocks_.end(), [](const Data& b) { return !b.labels.empty(); });
+    if (gate.spec().top_k != 1 || !gate.is_linear() || !first_rows_.empty() || labelled) return false;
+    const Index p = gate.block_size();
+    const int k = gate.experts();
+    Matrix features(rows_, p), values(rows_, k), free(p, k);
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const Data& block = blocks_[b];
+      features.middleRows(begins_[b], block.rows()) = gate_->features(b);
+      for (int j = 0; j < k; ++j) {
+        Vector value = model.experts[static_cast<std::size_t>(j)].log_density(block);
+        if (model.has_noise) {
+          const double noise = std::log(model.noise_weight) + model.noise_log_density;
+          const Vector own = value.array() + std::log1p(-model.noise_weight);
+          const Vector top = own.cwiseMax(noise);
+          value = top.array() + ((own - top).array().exp() + (noise - top.array()).exp()).log();
+        }
+        value = value.cwiseMax(kImpossible);
+        if (block.weights.size()) value = value.cwiseProduct(block.weights);
+        values.block(begins_[b], j, block.rows(), 1) = value;
+      }
+    }
+    if (gate.spec().top_k_rule == TopKRule::slopes) features.col(0).setZero();
+    for (Index i = 0; i < p * k; ++i) free(i % p, i / p) = map_.gate[static_cast<std::size_t>(i)] >= 0 ? 1 : 0;
+    Matrix theta = Eigen::Map<const Matrix>(gate.parameters().data(), p, k);
+    if (!search_borders(features, values, free, theta)) return false;
+    gate.parameters().head(p * k) = theta.reshaped();
+    return true;
   }
 
   // Score of the observed-data likelihood and, when asked, its information by Louis' identity (Louis 1982):

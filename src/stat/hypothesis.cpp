@@ -138,7 +138,7 @@ class Parser {
                did_you_mean(word, inference_.names), short_list(inference_.names));
   }
 
-  // "x1", "gate: x1", "experts: x1", each perhaps "= number": all coefficients of an input.
+  // "x1", "gate: x1", "experts: x1", "expert 2: x1", each perhaps "= number": all coefficients of an input.
   std::optional<LinearHypothesis> input_set() const {
     std::string_view left = trimmed(text_);
     double value = 0;
@@ -149,12 +149,16 @@ class Parser {
       left = trimmed(left.substr(0, equals));
     }
     bool gate = true, experts = true;
+    std::string of_one;  // "expert 2: ", "gate 1: ": the coefficients of one expert only
+    const std::size_t colon = left.find(':');
     if (left.starts_with("gate:")) {
       experts = false;
     } else if (left.starts_with("experts:")) {
       gate = false;
+    } else if (colon != std::string_view::npos && (left.starts_with("expert ") || left.starts_with("gate "))) {
+      of_one = fmt::format("{}: ", left.substr(0, colon));
     }
-    if (!gate || !experts) left = trimmed(left.substr(left.find(':') + 1));
+    if (!gate || !experts || !of_one.empty()) left = trimmed(left.substr(colon + 1));
     const std::string input(left);
     std::vector<int> members;
     for (const bool exact : {true, false}) {  // the column or term of that name; else all terms of that input
@@ -162,12 +166,14 @@ class Parser {
         if (!is_coefficient(i)) continue;
         const auto at = static_cast<std::size_t>(i);
         if (inference_.parts[at] == ParameterPart::gate ? !gate : !experts) continue;
+        if (!inference_.names[at].starts_with(of_one)) continue;
         if (exact && inference_.labels[at] == input) members.push_back(i);
       }
       if (!exact && members.empty())
         for (const ParameterPart part : {ParameterPart::expert, ParameterPart::gate})
           if (part == ParameterPart::gate ? gate : experts)
-            for (const int i : parameters_of_input(inference_, input, part)) members.push_back(i);
+            for (const int i : parameters_of_input(inference_, input, part))
+              if (inference_.names[static_cast<std::size_t>(i)].starts_with(of_one)) members.push_back(i);
     }
     if (members.empty()) return std::nullopt;
     LinearHypothesis result{text_, Matrix::Zero(static_cast<Index>(members.size()), inference_.size()),

@@ -28,18 +28,6 @@ Data with_response(const Data& inputs, const Matrix& response) {
   return data;
 }
 
-// The column of `many` that holds column i of `few`, or -1.
-std::vector<int> columns_of(const Matrix& few, const Matrix& many) {
-  std::vector<int> where;
-  for (Index i = 0; i < few.cols(); ++i) {
-    int found = -1;
-    for (Index j = 0; j < many.cols() && found < 0; ++j)
-      if (few.col(i) == many.col(j)) found = static_cast<int>(j);
-    where.push_back(found);
-  }
-  return where;
-}
-
 // A start for the alternative with (nearly) the density of a fitted null: nothing where there is no simple one. Further
 // experts are copies of present ones that share their weight, moved apart by a part of the noise.
 std::optional<MixtureModel> start_from_null(const MixtureModel& null, const TestedModel& alternative,
@@ -48,8 +36,9 @@ std::optional<MixtureModel> start_from_null(const MixtureModel& null, const Test
   if (options.distinct_kinds().size() > 1) return std::nullopt;
   const Data& data = *alternative.data;
   const GateSpec& gate = null.gate.spec();
-  const bool same_inputs = null_data.expert_inputs.cols() == data.expert_inputs.cols() &&
-                           null_data.gate_inputs.cols() == data.gate_inputs.cols();
+  const auto equal = [](const Matrix& a, const Matrix& b) { return a.cols() == b.cols() && a == b; };
+  const bool same_inputs =
+      equal(null_data.expert_inputs, data.expert_inputs) && equal(null_data.gate_inputs, data.gate_inputs);
   MixtureModel prototype;
   prototype.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
   prototype.experts.assign(static_cast<std::size_t>(options.experts),
@@ -67,22 +56,18 @@ std::optional<MixtureModel> start_from_null(const MixtureModel& null, const Test
                         options.expert.kind != ExpertKind::network &&
                         options.expert.kind != ExpertKind::heteroscedastic;
     if (!simple) return std::nullopt;
-    const std::vector<int> experts_at = columns_of(null_data.expert_inputs, data.expert_inputs);
-    const std::vector<int> gate_at = columns_of(null_data.gate_inputs, data.gate_inputs);
+    const std::optional<Matrix> in_experts = detail::coefficients_in(null_data.expert_inputs, data.expert_inputs);
+    const std::optional<Matrix> in_gate = detail::coefficients_in(null_data.gate_inputs, data.gate_inputs);
+    if (!in_experts || (!in_gate && gate.kind != GateKind::constant)) return std::nullopt;
     for (std::size_t k = 0; k < prototype.experts.size(); ++k) {
       const Vector& from = null.experts[k].parameters();
       Vector& to = prototype.experts[k].parameters();
-      const auto slopes = static_cast<Index>(experts_at.size());
-      const Index rest = from.size() - 1 - slopes;
-      to.setZero();
-      to(0) = from(0);
-      for (Index i = 0; i < slopes; ++i) to(1 + experts_at[static_cast<std::size_t>(i)]) = from(1 + i);
-      to.tail(rest) = from.tail(rest);
+      const bool constant = options.expert.kind == ExpertKind::constant;
+      const Index from_affine = constant ? 1 : in_experts->cols(), to_affine = constant ? 1 : in_experts->rows();
+      to.head(to_affine) = constant ? from.head(1) : Vector(*in_experts * from.head(from_affine));
+      to.tail(to.size() - to_affine) = from.tail(from.size() - from_affine);
       if (gate.kind == GateKind::constant) continue;
-      const auto block = null.gate.block(static_cast<int>(k));
-      auto target = prototype.gate.block(static_cast<int>(k));
-      target(0) = block(0);
-      for (std::size_t i = 0; i < gate_at.size(); ++i) target(1 + gate_at[i]) = block(1 + static_cast<Index>(i));
+      prototype.gate.block(static_cast<int>(k)) = *in_gate * null.gate.block(static_cast<int>(k));
     }
     if (gate.kind == GateKind::constant) prototype.gate.parameters() = null.gate.parameters();
     return prototype;
@@ -150,6 +135,10 @@ void check_same_rows(const TestedModel& null, const TestedModel& alternative) {
   if (a.response.rows() != b.response.rows() || a.response.cols() != b.response.cols() || a.response != b.response ||
       weights_differ)
     user_error("both models must be fitted to the same response, rows and weights");
+  const auto differ = [](const Vector& x, const Vector& y) { return x.size() != y.size() || x != y; };
+  if (differ(a.offset, b.offset)) user_error("both models must have the same offset");
+  if (differ(a.trials, b.trials) || differ(a.event, b.event) || a.groups != b.groups || a.labels != b.labels)
+    user_error("both models must see the same trials, censoring, groups and labels");
 }
 
 }  // namespace

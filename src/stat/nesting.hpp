@@ -1,6 +1,7 @@
 // Which smaller models a model contains, and how an optimum of the smaller one becomes a start for the larger one.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "clearway/stat/fit.hpp"
@@ -17,5 +18,12 @@ MixtureModel in_order_of_kinds(const MixtureModel& model, const MixtureModel& pr
 
 /// A model of the larger shape with (nearly) the same density as `smaller`; both on the working scale.
 MixtureModel enlarge(const MixtureModel& smaller, const MixtureModel& prototype);
+
+/// How linear predictors in `few` (n x d) become linear predictors in `many` (n x D): (1 + D) x (1 + d), with
+/// [1 many] * result = [1 few]; intercepts first. Nothing where some column of `few` is no linear combination of those.
+std::optional<Matrix> coefficients_in(const Matrix& few, const Matrix& many);
+
+/// Whether such a matrix only says where each column stands.
+bool selects_columns(const Matrix& coefficients);
 
 }  // namespace clearway::detail

@@ -20,6 +20,8 @@ constexpr double kOverlap = 0.25;  // normalised entropy of responsibilities fro
 constexpr Eigen::Index kFewRows = 5000;
 constexpr int kReseedRounds = 2;
 constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
+constexpr std::size_t kAlike = 3;        // starts that look alike after their short runs and are polished at once
+constexpr double kLooksAlike = 2e-4;     // mean log-likelihood within which they do
 constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
 // Streams of randomness, so that no two uses share one.
 constexpr std::uint64_t kStartStream = 1000;
@@ -73,9 +75,8 @@ void Tournament::report(double fraction, const std::string& what) const {
 StartKind Tournament::kind_of(std::size_t number) const {
   if (options_.method == FitMethod::spectral) return StartKind::spectral;
   if (number == 0 && options_.method == FitMethod::automatic && spectral_applies_) return StartKind::spectral;
-  static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::kmeans,
-                                         StartKind::random, StartKind::kmeans, StartKind::planes};
-  return kCycle[number % 6];
+  static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::random};
+  return kCycle[number % 3];
 }
 
 // Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
@@ -103,10 +104,28 @@ void Tournament::short_runs(std::size_t first, std::size_t count) {
   });
   for (auto& n : notes)
     for (auto& text : n) diagnoses_.push_back(std::move(text));
+  set_repetitions_aside(offset);
   const std::vector<std::size_t> order = pool_.better_third(offset, options_.polished, Better::larger);
   parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
     continue_run(order[i], *engines[order[i] - offset], options_.short_iterations - screening);
   });
+}
+
+// Starts that stand exactly where an earlier one of their kind does (the same clusters, found again) would only repeat
+// it, and their agreement would prove nothing.
+void Tournament::set_repetitions_aside(std::size_t first) {
+  constexpr double kRounding = 1e-10;
+  for (std::size_t i = first; i < pool_.size(); ++i) {
+    StartRecord& record = pool_.records[i];
+    if (!record.failure.empty()) continue;
+    std::set<double>& known = screened_[record.kind];
+    const double value = record.short_log_likelihood, slack = kRounding * std::abs(value);
+    const auto near = known.lower_bound(value - slack);
+    if (near != known.end() && *near <= value + slack)
+      record.failure = "stands where an earlier start does";
+    else
+      known.insert(value);
+  }
 }
 
 // Some more iterations of one start on the rows of the tournament.
@@ -166,7 +185,8 @@ bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
 }
 
 // Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
-// one when it looks better than all others.
+// one when it looks better than all others. Of starts that look alike, which will mostly end at one optimum, only so many
+// that their agreement is evidence; a start that looks worse may lead to a better optimum.
 void Tournament::polish_best(int count) {
   std::vector<std::size_t> order(pool_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -175,9 +195,16 @@ void Tournament::polish_best(int count) {
     if (pool_.records[a].degenerate != pool_.records[b].degenerate) return !pool_.records[a].degenerate;
     return pool_.records[a].short_log_likelihood > pool_.records[b].short_log_likelihood;
   });
-  std::vector<std::size_t> chosen;
-  for (std::size_t i : order)
-    if (static_cast<int>(chosen.size()) < count && !pool_.records[i].degenerate) chosen.push_back(i);
+  std::vector<std::size_t> chosen, alike;
+  for (std::size_t i : order) {
+    if (static_cast<int>(chosen.size()) >= count || pool_.records[i].degenerate) continue;
+    const bool repeats = chosen.size() >= kAlike && pool_.records[chosen[chosen.size() - kAlike]].short_log_likelihood -
+                                                            pool_.records[i].short_log_likelihood <=
+                                                        kLooksAlike * total_weight();
+    (repeats ? alike : chosen).push_back(i);
+  }
+  for (std::size_t i : alike)
+    if (static_cast<int>(chosen.size()) < count) chosen.push_back(i);
   bool degenerate_known =
       std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
   for (std::size_t i : order)
@@ -357,7 +384,7 @@ int Tournament::first_batch() const {
 }
 int Tournament::polish_count(bool overlapping) const {
   if (options_.starts > 0) return options_.polished;
-  return std::min(12, static_cast<int>(options_.polished * std::pow(smallness(), 0.75))) + (overlapping ? 2 : 0);
+  return std::min(24, static_cast<int>(options_.polished * std::pow(smallness(), 1.25))) + (overlapping ? 2 : 0);
 }
 
 }  // namespace clearway::detail

@@ -45,6 +45,39 @@ TEST_F(Resampling, BootstrapPrintsAndKeepsReplications) {
   EXPECT_EQ(place_.run("bootstrap run data.csv --replications 5 --kind parametric --cluster x2 --force").code, 2);
 }
 
+// Runs and tables described by a formula; the knots of the run are kept on another table.
+TEST_F(Resampling, TestTakesFormulasAndConstraints) {
+  ASSERT_EQ(place_
+                .run({"fit", "data.csv", "--formula", "y ~ x1 + ns(x2, 2) | x1", "--experts", "2", "--out", "curve",
+                      "--quiet"})
+                .code,
+            0);
+  const auto test = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "test");
+    for (const char* word : {"--replications", "0", "--json"}) words.emplace_back(word);
+    const Outcome outcome = place_.run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return json::parse(outcome.out);
+  };
+  const json fixed = test({"data.csv", "--formula", "y ~ x1 + x2 | x1", "--fix", "x2=0", "--against-free"});
+  const json formulas = test({"data.csv", "--formula", "y ~ x1 | x1", "--against-formula", "y ~ x1 + x2 | x1"});
+  EXPECT_NEAR(fixed["statistic"], formulas["statistic"], 1e-5);
+  EXPECT_EQ(fixed["degrees_of_freedom"], 2);
+  const json line = test({"data.csv", "--formula", "y ~ x1 + x2 | x1", "--against-formula", "y ~ x1 + ns(x2, 2) | x1"});
+  EXPECT_EQ(line["degrees_of_freedom"], 2);  // a straight line is one of the splines
+  EXPECT_TRUE(line["regular"]);
+  place_.write("other.csv", two_experts_csv(90));
+  EXPECT_EQ(test({"curve", "other.csv", "--against-formula", "y ~ x1 + ns(x2, 2) + x1:x2 | x1"})["degrees_of_freedom"],
+            2);
+  const Outcome wald = place_.run({"test", "curve", "data.csv", "--wald", "expert 1: ns(x2,2)", "--json"});
+  ASSERT_EQ(wald.code, 0) << wald.err;
+  EXPECT_EQ(json::parse(wald.out)["wald"][0]["df"], 2);
+  const Outcome refused = place_.run({"test", "curve", "data.csv", "--formula", "y ~ x1", "--against-experts", "3"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--formula is for a table"), std::string::npos);
+  EXPECT_EQ(place_.run({"test", "curve", "data.csv", "--against-formula", "y ~ x1 | x1"}).code, 2);  // not nested
+}
+
 TEST_F(Resampling, TestTakesATableARunOrTwoRuns) {
   ASSERT_EQ(place_.run("fit data.csv --target y --experts-on x1 --experts 1 --out one --quiet").code, 0);
   const json two_runs = json::parse(place_.run("test one run data.csv --replications 4 --data-starts 1 --json").out);

@@ -109,6 +109,7 @@ TEST(GateFit, TopOneFindsTheBorder) {
   const MixtureModel truth = truth_with(gate);
   const Data data = draw(truth, 300, 40);
   const FitResult result = fit(data, options_for(gate.spec(), 2, 6));
+  EXPECT_GE(result.log_likelihood, truth.log_likelihood(data));
   EXPECT_FALSE(result.model.gate.is_smooth());
   EXPECT_EQ(result.degrees_of_freedom, 6 + 1);  // two lines and noise levels; of the gate the border
   // Which rows lie left of the border is all that the likelihood sees; experts are 5 noise levels apart, so few rows

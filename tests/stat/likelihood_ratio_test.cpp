@@ -169,5 +169,84 @@ TEST(LikelihoodRatio, WhatIsNestedAndWhatIsRegular) {
   EXPECT_THROW(likelihood_ratio_test(two, tested(other, 3), replications(0)), std::invalid_argument);
 }
 
+// Any linear combination of the alternative's inputs is in it: a straight line in a basis, and the same basis turned.
+TEST(LikelihoodRatio, CombinationsOfInputsAreNested) {
+  const Data one = line(5, 40, 1.0);
+  Data basis = one, turned = one, other = one;
+  const auto x = one.expert_inputs.col(0).array();
+  basis.expert_inputs.resize(40, 2);
+  basis.expert_inputs << (x + x.square()).matrix(), (x - x.square()).matrix();  // x is half their sum
+  turned.expert_inputs.resize(40, 2);
+  turned.expert_inputs << x.square().matrix() + Vector::Constant(40, 7.0), x.matrix();
+  other.expert_inputs.resize(40, 2);
+  other.expert_inputs << x.square().matrix(), x.cube().matrix();
+  const Nesting within = nesting_of(tested(one, 2), tested(basis, 2));
+  EXPECT_TRUE(within.nested && within.regular);
+  EXPECT_FALSE(nesting_of(tested(one, 2), tested(other, 2)).nested);
+  EXPECT_NE(nesting_of(tested(basis, 2), tested(turned, 2)).reasons.front().find("the same"), std::string::npos);
+  // One expert: the statistic is that of least squares, n log(RSS0 / RSS1), which does not depend on the basis.
+  const double in_basis = likelihood_ratio_test(tested(one, 1), tested(basis, 1), replications(0)).statistic;
+  const double in_turned = likelihood_ratio_test(tested(one, 1), tested(turned, 1), replications(0)).statistic;
+  EXPECT_NEAR(in_basis, in_turned, 1e-6);
+}
+
+// Distances between more inputs are no special case of those between fewer; a combination of inputs is none either.
+TEST(LikelihoodRatio, GatesThatMeasureDistancesDoNotNestByInputs) {
+  const Data one = line(6, 30, 1.0);
+  Data more = one;
+  more.gate_inputs.conservativeResize(30, 2);
+  more.gate_inputs.col(1) = one.gate_inputs.col(0).cwiseAbs2();
+  const auto compare = [&](GateKind kind) {
+    TestedModel null = tested(one, 2), alternative = tested(more, 2);
+    null.options.gate.kind = alternative.options.gate.kind = kind;
+    return nesting_of(null, alternative);
+  };
+  EXPECT_TRUE(compare(GateKind::softmax).regular);
+  EXPECT_FALSE(compare(GateKind::laplace).nested);
+  EXPECT_FALSE(compare(GateKind::cosine).nested);
+  EXPECT_TRUE(compare(GateKind::gaussian).nested);
+  EXPECT_FALSE(compare(GateKind::gaussian).regular);
+}
+
+TEST(LikelihoodRatio, FixedAndSharedParameters) {
+  const Data data = two_lines(7, 80);
+  const TestedModel free = tested(data, 2);
+  const auto with = [&](int experts, std::vector<FixedParameter> fixed, std::vector<int> shared) {
+    TestedModel model = tested(data, experts);
+    model.options.constraints.fixed = std::move(fixed);
+    model.options.constraints.shared = std::move(shared);
+    return model;
+  };
+  const TestedModel no_slopes = with(2, {{false, 0, 1, 0.0}, {false, 1, 1, 0.0}}, {});
+  const TestedModel one_slope = with(2, {}, {1});
+  const TestedModel first_flat = with(2, {{false, 0, 1, 0.0}}, {});
+  const TestedModel all_alike = with(2, {{false, 0, 1, 0.0}, {false, 1, 1, 0.0}}, {0, 2});
+  EXPECT_TRUE(nesting_of(no_slopes, free).regular);
+  EXPECT_TRUE(nesting_of(one_slope, free).regular);
+  EXPECT_TRUE(nesting_of(no_slopes, one_slope).regular);  // equal values are shared values
+  EXPECT_TRUE(nesting_of(no_slopes, first_flat).regular);
+  EXPECT_TRUE(nesting_of(all_alike, free).nested);
+  EXPECT_FALSE(nesting_of(all_alike, free).regular);  // one expert in truth
+  EXPECT_FALSE(nesting_of(one_slope, no_slopes).nested);
+  EXPECT_FALSE(nesting_of(first_flat, no_slopes).nested);
+  EXPECT_FALSE(nesting_of(free, one_slope).nested);
+  EXPECT_FALSE(nesting_of(one_slope, one_slope).nested);  // the same
+  // Said of all experts, it may be said of more of them; said of one, its number means nothing in a larger model.
+  EXPECT_TRUE(nesting_of(one_slope, with(3, {}, {1})).nested);
+  EXPECT_TRUE(nesting_of(no_slopes, with(3, {{false, 0, 1, 0.0}, {false, 1, 1, 0.0}, {false, 2, 1, 0.0}}, {})).nested);
+  EXPECT_FALSE(nesting_of(first_flat, with(3, {{false, 0, 1, 0.0}}, {})).nested);
+  TestedModel student = one_slope;
+  student.options.expert.kind = ExpertKind::student_t;
+  EXPECT_NE(nesting_of(one_slope, student).reasons.front().find("cannot be decided"), std::string::npos);
+
+  // A slope fixed at 0 is the model without that input: experts of a constant, whose statistic is known otherwise.
+  TestedModel constants = tested(data, 2, ExpertKind::constant);
+  const LikelihoodRatioTest fixed = likelihood_ratio_test(no_slopes, free, replications(0));
+  const LikelihoodRatioTest without = likelihood_ratio_test(constants, free, replications(0));
+  EXPECT_EQ(fixed.degrees_of_freedom, 2);
+  EXPECT_NEAR(fixed.statistic, without.statistic, 1e-5);
+  EXPECT_NEAR(fixed.chi_square_p, chi_square_p(without.statistic, 2), 1e-6);
+}
+
 }  // namespace
 }  // namespace clearway

@@ -4,8 +4,10 @@
 //   P(T_n > x) = I_{n / (n + x^2)}(n/2, 1/2) / 2,   x >= 0
 //
 // by the continued fraction of the incomplete beta function (DLMF 8.17.22) on the side where it converges fast. From
-// n = 1000 on, away from the far tails, by Hill's expansion of the normal deviate of the same probability (Hill 1970,
-// Communications of the ACM 13, 617), whose first left-out term is below 1e-13 there.
+// n = 1000 on by Hill's expansion of the normal deviate w of the same probability (Hill 1970, Communications of the ACM
+// 13, 617). Its first left-out term is of order w^9 / (48 a^2)^4 near the middle and w^15 / (48 a^2)^4 in the tails,
+// a = n - 1/2, and moves log P by w times that: relative to w^2 / 2 below rounding while w^14 < 1e-15 (48 a^2)^4. Beyond,
+// x^2 / n is above 0.1 and the continued fraction converges fast again.
 #pragma once
 
 #include <math.h>  // lgamma_r, which unlike std::lgamma writes no global sign
@@ -59,8 +61,8 @@ inline double log_upper_tail(double x, double n) {
   const double ratio = x * x / n, square = std::log1p(ratio);
   if (n >= 1000) {
     const double a = n - 0.5, w2 = a * square, w = std::sqrt(w2), i = 1 / (48 * a * a);
-    constexpr double kFar = 8;
-    if (w < kFar) {
+    constexpr double kNear = 8, kRootOfRounding = 0.0848;  // 1e-15^(1/14)
+    if (w < kNear || w < kRootOfRounding * std::pow(i, -2.0 / 7)) {
       const double first = w * (w2 + 3);
       const double second = -w * (((4 * w2 + 33) * w2 + 240) * w2 + 855) / 10;
       const double third = w * (((((64 * w2 + 788) * w2 + 9801) * w2 + 89775) * w2 + 543375) * w2 + 1788885) / 210;

@@ -197,6 +197,10 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
 Design make_design(Table table, const ColumnChoice& choice, const std::vector<ExpertKind>& experts,
                    GateKind gate = GateKind::softmax);
 
+/// Gives the terms of `recipe` the levels and knots that the same terms have in `fitted`, so that a model that contains
+/// the fitted one is fitted to the same columns, whatever the table. Returns whether anything changed.
+bool keep_levels_and_knots(const DesignRecipe& fitted, DesignRecipe& recipe);
+
 /// Turns another table into data for a model with that recipe. Target columns may be absent, or missing in some rows
 /// (then NaN in data.response); a level that the model has not seen is an error naming line, level and known levels.
 Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missing = MissingPolicy::error);

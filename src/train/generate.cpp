@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "clearway/base/errors.hpp"
+#include "text_checks.hpp"
 
 namespace clearway::train {
 
@@ -49,6 +50,18 @@ TokenIds continue_text(deep::LanguageModel& model, TokenIds beginning, std::int6
     beginning.push_back(next);
     if (each && !each(next)) break;
   }
+  return out;
+}
+
+std::string continuation_text(const Tokenizer& tokenizer, std::string_view prompt,
+                              std::span<const std::int32_t> beginning, std::span<const std::int32_t> added) {
+  TokenIds all(beginning.begin(), beginning.end());
+  all.insert(all.end(), added.begin(), added.end());
+  const std::string before = tokenizer.decode(beginning), whole = tokenizer.decode(all);
+  if (!whole.starts_with(before)) return tokenizer.decode(added);
+  std::string out = whole.substr(before.size());
+  const bool parted = prompt.empty() || is_white(prompt.back());
+  if (parted && before.size() > 0 && !is_white(before.back()) && out.starts_with(' ')) out.erase(0, 1);
   return out;
 }
 

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "clearway/base/random.hpp"
 #include "clearway/deep/transformer.hpp"
@@ -24,5 +27,10 @@ std::int32_t draw_token(const torch::Tensor& scores, const SamplingOptions& opti
 TokenIds continue_text(deep::LanguageModel& model, TokenIds beginning, std::int64_t count,
                        const SamplingOptions& options, RandomStream& random,
                        const std::function<bool(std::int32_t)>& each = {});
+
+/// What comes behind the prompt on the page: `added` in words, with the space that parts it from the prompt's last word where
+/// symbols are words and the prompt does not end with white space. `beginning` are the prompt's tokens.
+std::string continuation_text(const Tokenizer& tokenizer, std::string_view prompt,
+                              std::span<const std::int32_t> beginning, std::span<const std::int32_t> added);
 
 }  // namespace clearway::train

@@ -34,10 +34,12 @@ ExitCode generate(GenerateRequest& request, Context& context) {
   }
   RandomStream random(static_cast<std::uint64_t>(context.common.seed));
   const auto stop = stop_after_interrupt(context.console);
-  const train::TokenIds added = train::continue_text(
-      *run.model, beginning, request.tokens,
-      {.temperature = request.temperature, .likeliest = request.likeliest, .nucleus = request.nucleus}, random,
-      [&](std::int32_t) { return !stop(); });
+  const train::TokenIds added = train::continue_text(*run.model, beginning, request.tokens,
+                                                     {.temperature = request.temperature,
+                                                      .likeliest = request.likeliest,
+                                                      .nucleus = request.nucleus,
+                                                      .cache = request.cache},
+                                                     random, [&](std::int32_t) { return !stop(); });
   const std::string text = train::continuation_text(*run.tokenizer, request.prompt, beginning, added);
   Json experts = Json::array();
   if (request.show_experts && !run.model->mixtures().empty()) {

@@ -97,16 +97,27 @@ TEST(DrawToken, FrequenciesAreProbabilitiesSharpenedByTemperature) {
   }
 }
 
-deep::LanguageModel small_model(std::uint64_t seed = 1) {
+deep::LanguageModel small_model(std::uint64_t seed = 1, deep::TransformerOptions shape = {},
+                                deep::SparseMixtureOptions mixture = {}) {
   torch::manual_seed(seed);
-  deep::SparseMixtureOptions mixture;
   mixture.experts.experts = 4;
-  deep::LanguageModel model({.layers = 2, .width = 16, .heads = 2, .context = 10}, mixture, 9);
+  shape.layers = 2;
+  shape.width = 16;
+  shape.heads = 2;
+  shape.context = 10;
+  deep::LanguageModel model(shape, mixture, 9, 10);
   // Weights of this size make scores that differ; those of a new model hardly do.
   const torch::NoGradGuard off;
   for (torch::Tensor& parameter : model.parameters()) parameter.mul_(3);
   model.eval();
   return model;
+}
+
+deep::TransformerOptions placed(deep::Positions positions, std::int64_t memory) {
+  deep::TransformerOptions out;
+  out.positions = positions;
+  out.memory = memory;
+  return out;
 }
 
 TEST(ContinueText, SameSeedSameText) {
@@ -156,6 +167,43 @@ TEST(ContinueText, LikeliestTokensAreThoseOfEvaluation) {
   const TextScore score = score_text(model, all, 1, 10);
   EXPECT_EQ(score.scored, 9);
   EXPECT_NEAR(score.nats_per_token() * 9, nats, 1e-4);
+}
+
+// The window depends on the length of the text alone, holds more than half a context once there is so much, and moves seldom.
+RC_GTEST_PROP(WindowBegin, HoldsHalfAContextOrMore, ()) {
+  const auto context = *rc::gen::inRange<std::int64_t>(1, 40);
+  std::int64_t before = 0;
+  for (std::int64_t count = 1; count <= 5 * context; ++count) {
+    const std::int64_t begin = window_begin(count, context);
+    if (count <= context) RC_ASSERT(begin == 0);
+    RC_ASSERT(begin >= before);
+    RC_ASSERT(begin == before || begin - before == context - context / 2);
+    RC_ASSERT(count - begin <= context);
+    RC_ASSERT(count - begin > std::min(count - 1, context / 2));
+    before = begin;
+  }
+}
+
+// Texts far longer than the context, and than memory and cache: kept keys and values change no token.
+TEST(ContinueText, CacheChangesNothing) {
+  for (const auto kind :
+       {deep::RouterKind::smoe, deep::RouterKind::hash, deep::RouterKind::stable, deep::RouterKind::relu})
+    for (const auto positions : {deep::Positions::learned, deep::Positions::rotary, deep::Positions::relative})
+      for (const std::int64_t memory : {0, 7}) {
+        if (memory > 0 && positions == deep::Positions::learned) continue;
+        for (const double capacity : {0.0, 1.0}) {  // with a capacity nothing is kept, whatever is asked for
+          deep::SparseMixtureOptions mixture;
+          mixture.experts.experts = 4;
+          mixture.router.router = kind;
+          mixture.capacity = capacity;
+          deep::LanguageModel model = small_model(2, placed(positions, memory), mixture);
+          const auto text = [&](bool cache) {
+            RandomStream random(8);
+            return continue_text(model, {3, 1, 4, 1, 5, 2, 6, 5, 3, 5, 8, 0, 7}, 60, {.cache = cache}, random);
+          };
+          EXPECT_EQ(text(true), text(false));
+        }
+      }
 }
 
 TEST(ContinuationText, GluesNoWords) {

@@ -17,13 +17,19 @@ struct SamplingOptions {
   double temperature = 1;      ///< scores are divided by it; 0: always the likeliest
   std::int64_t likeliest = 0;  ///< draw among so many only; 0: all
   double nucleus = 1;          ///< draw among the likeliest that together have this probability (Holtzman et al. 2020)
+  bool cache = true;           ///< keep keys and values of the tokens read, where experts do not depend on other tokens
 };
 
 /// Draws a token. scores: V. Ties go to the smaller number.
 std::int32_t draw_token(const torch::Tensor& scores, const SamplingOptions& options, RandomStream& random);
 
-/// Continues a text by `count` tokens and returns them; the model sees the last `context` tokens. `each` is told every
-/// token as it comes, and ends the text by returning false. Throws std::invalid_argument for an empty beginning.
+/// First token of the window in which a model without memory sees a text of `count` tokens: 0 as long as they fit into the
+/// context; then the window begins anew with the last half of a context whenever it is full, with a cache or without.
+std::int64_t window_begin(std::int64_t count, std::int64_t context);
+
+/// Continues a text by `count` tokens and returns them. The model sees the tokens from window_begin() on, or its memory's.
+/// `each` is told every token as it comes, and ends the text by returning false. Throws std::invalid_argument for an empty
+/// beginning.
 TokenIds continue_text(deep::LanguageModel& model, TokenIds beginning, std::int64_t count,
                        const SamplingOptions& options, RandomStream& random,
                        const std::function<bool(std::int32_t)>& each = {});

@@ -209,6 +209,14 @@ class Training {
     train_texts_ = train::encode_texts(data.train, *tokenizer_, longest, request_.texts.keep);
     valid_texts_ = train::encode_texts(data.valid, *tokenizer_, longest, request_.texts.keep);
     test_texts_ = train::encode_texts(data.test, *tokenizer_, longest, request_.texts.keep);
+    const auto full =
+        std::count_if(train_texts_.texts.begin(), train_texts_.texts.end(),
+                      [&](const train::TokenIds& text) { return static_cast<std::int64_t>(text.size()) == longest; });
+    if (20 * full > static_cast<std::int64_t>(train_texts_.texts.size()) && leads())
+      context_.console.warn(fmt::format(
+          "{} of {} texts fill all {} tokens that the model sees, and longer ones lose their {} (--context, "
+          "--longest, --tokenizer word)",
+          full, train_texts_.texts.size(), longest, request_.texts.keep == train::Truncation::head ? "tail" : "head"));
     classifier_ = std::make_shared<train::TextClassifier>(model_, static_cast<std::int64_t>(labels_.size()));
     classifier_->to(device_);
     task_ = std::make_unique<train::ClassificationTask>(

@@ -82,5 +82,19 @@ TEST(TrainFrom, SaysWhatDoesNotFit) {
   expect_refusal("--from labelled.txt", "labelled.txt");
 }
 
+// "a fine film" has 11 bytes, of which the model sees 8; as words it has 3.
+TEST(TrainClassifier, SaysWhenTextsAreCut) {
+  const Workplace place;
+  write_texts(place);
+  const std::string line =
+      "train --task classify --data labelled.txt --steps 2 --size custom --width 8 --heads 2 --context 8 --threads 1 ";
+  const Outcome bytes = place.run(line);
+  EXPECT_EQ(bytes.code, 0);
+  EXPECT_NE(bytes.err.find("40 of 40 texts fill all 8 tokens that the model sees, and longer ones lose their tail"),
+            std::string::npos)
+      << bytes.err;
+  EXPECT_EQ(place.run(line + "--tokenizer word").err, "");
+}
+
 }  // namespace
 }  // namespace clearway::golden

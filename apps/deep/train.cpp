@@ -235,11 +235,15 @@ class Training {
     const RunFolder before = RunFolder::open(request_.place.resume ? request_.place.out : from);
     tokenizer_ = train::tokenizer_from_json(before.read_json("vocabulary.json"), before.file("vocabulary.json"));
     if (request_.place.resume) return;
-    train::TokenizerOptions::visit(request_.tokenizer, [&](std::string_view name, const auto&, const OptionInfo&) {
-      if (context_.options.given(name))
-        user_error("--{} cannot be given with --from: the symbols are those of {}", name, from);
+    train::TokenizerOptions own = request_.tokenizer;
+    options_from_config(before.read_json("config.json"), own, before.file("config.json"));
+    const Json of_run = options_to_json(own), asked = options_to_json(request_.tokenizer);
+    train::TokenizerOptions::visit(own, [&](std::string_view name, const auto&, const OptionInfo&) {
+      const std::string key = snake_case(name);
+      if (context_.options.given(name) && asked.at(key) != of_run.at(key))
+        user_error("--{} cannot change with --from: the symbols are those of {}", name, from);
     });
-    request_.tokenizer.kind = tokenizer_->kind();
+    request_.tokenizer = own;
   }
 
   /// A new model, or with --from one with the weights of another run and its shape; options that are given change what
@@ -252,8 +256,8 @@ class Training {
       const TrainedRun before = open_trained_run(from, "best", torch::Device(torch::kCPU));
       if (before.request.task != TaskKind::language)
         user_error("--from {}: is a classifier; begin with the run of a language model", from);
-      if (context_.options.given("size"))
-        user_error("--size cannot be given with --from: the shape is that of {}", from);
+      if (context_.options.given("size") && request_.model.size != before.request.size)
+        user_error("--size cannot change with --from: the shape is that of {}", from);
       weights = train::module_tensors(*before.model);
       Json shape = options_to_json(before.request);
       const Json asked = options_to_json(request_.model);

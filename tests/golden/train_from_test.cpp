@@ -57,6 +57,10 @@ TEST(TrainFrom, BeginsWithTheWeightsAndTheVocabulary) {
   const Outcome part =
       place.run(classify + "--from text --steps 20 --evaluate-every 20 --schedule constant --out part");
   ASSERT_EQ(part.code, 0) << part.err;
+  // A run's config.json says all that there is to say: the same again. Nothing is drawn but from the seed.
+  const Outcome again = place.run("train --config part/config.json --out again --quiet --threads 1");
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(numbers(place, "part", "output_weight"), numbers(place, "again", "output_weight"));
   EXPECT_EQ(place.run("train --out part --resume --steps 25 --threads 1 --quiet").code, 0);
 }
 
@@ -76,8 +80,8 @@ TEST(TrainFrom, SaysWhatDoesNotFit) {
     EXPECT_NE(outcome.err.find(message), std::string::npos) << outcome.err;
   };
   expect_refusal("--from classifier", "classifier: is a classifier; begin with the run of a language model");
-  expect_refusal("--from text --size small", "--size cannot be given with --from");
-  expect_refusal("--from text --minimum-count 2", "--minimum-count cannot be given with --from");
+  expect_refusal("--from text --size small", "--size cannot change with --from");
+  expect_refusal("--from text --minimum-count 2", "--minimum-count cannot change with --from");
   expect_refusal("--from text --experts 8", "its weights do not fit the options given: 'block0.mixture.experts.b1'");
   expect_refusal("--from labelled.txt", "labelled.txt");
 }

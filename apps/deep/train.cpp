@@ -184,6 +184,7 @@ class Training {
     train_text_ = train::encode_text(text.train, *tokenizer_);
     valid_text_ = train::encode_text(text.valid, *tokenizer_);
     test_text_ = train::encode_text(text.test, *tokenizer_);
+    warn_of_unknown(train_text_.unknown, static_cast<std::int64_t>(train_text_.tokens.size()));
     make_model();
     model_->to(device_);
     train::LanguageTaskOptions options;
@@ -209,6 +210,12 @@ class Training {
     train_texts_ = train::encode_texts(data.train, *tokenizer_, longest, request_.texts.keep);
     valid_texts_ = train::encode_texts(data.valid, *tokenizer_, longest, request_.texts.keep);
     test_texts_ = train::encode_texts(data.test, *tokenizer_, longest, request_.texts.keep);
+    std::int64_t unknown = 0, tokens = 0;
+    for (const train::TokenIds& text : train_texts_.texts) {
+      unknown += std::count(text.begin(), text.end(), tokenizer_->unknown());
+      tokens += static_cast<std::int64_t>(text.size());
+    }
+    warn_of_unknown(unknown, tokens);
     const auto full =
         std::count_if(train_texts_.texts.begin(), train_texts_.texts.end(),
                       [&](const train::TokenIds& text) { return static_cast<std::int64_t>(text.size()) == longest; });
@@ -244,6 +251,13 @@ class Training {
         user_error("--{} cannot change with --from: the symbols are those of {}", name, from);
     });
     request_.tokenizer = own;
+  }
+
+  /// Another run's vocabulary may not fit a text.
+  void warn_of_unknown(std::int64_t unknown, std::int64_t tokens) {
+    if (!request_.place.from.empty() && !request_.place.resume && unknown > 0 && leads())
+      context_.console.warn(fmt::format("{} of {} tokens to train on are unknown to the vocabulary of {}", unknown,
+                                        tokens, request_.place.from));
   }
 
   /// A new model, or with --from one with the weights of another run and its shape; options that are given change what

@@ -68,6 +68,11 @@ TEST(TrainFrom, SaysWhatDoesNotFit) {
   const Workplace place;
   write_texts(place);
   ASSERT_EQ(place.run("train --data text.txt --tokenizer word --steps 2 " + kShape + "--out text").code, 0);
+  place.write("other.txt", "a fine opera\na dull opera\na fine opera\n");
+  const Outcome other = place.run("train --data other.txt --valid-share 0 --test-share 0 --from text --steps 1");
+  EXPECT_EQ(other.code, 0);
+  EXPECT_NE(other.err.find("3 of 12 tokens to train on are unknown to the vocabulary of text"), std::string::npos)
+      << other.err;
   ASSERT_EQ(
       place
           .run("train --task classify --data labelled.txt --valid-data labelled.txt --from text --steps 2 --quiet "

@@ -79,7 +79,8 @@ void apply_config_file(const std::string& path, std::string_view command, const 
       user_error("{}: unknown section {}{}", path, quoted_for_message(entry.section),
                  did_you_mean(entry.section, commands));
     }
-    if (entry.key == "clearway") continue;  // the version that wrote a config.json
+    if (entry.key == "clearway") continue;           // the version that wrote a config.json
+    if (is_json && entry.key == "labels") continue;  // the names of a classifier's labels, which its data gives again
     if (entry.key == "command") {
       if (entry.text != command)
         user_error("{} holds options of 'clearway {}', not of 'clearway {}'", path, entry.text, command);

@@ -1,5 +1,8 @@
 // clearway generate: continue a text.
 #include "clearway/train/generate.hpp"
+
+#include <algorithm>
+
 #include "../interruptible.hpp"
 #include "clearway/train/routing_diagnostics.hpp"
 #include "programs.hpp"
@@ -21,17 +24,23 @@ ExitCode generate(GenerateRequest& request, Context& context) {
   TrainedRun run = open_trained_run(request.run, request.which, torch::Device(torch::kCPU));
   if (run.request.task != TaskKind::language) user_error("{}: is a classifier, not a language model", request.run);
   train::TokenIds beginning = run.tokenizer->encode(request.prompt, "prompt");
+  const auto unknown = std::count(beginning.begin(), beginning.end(), run.tokenizer->unknown());
+  if (unknown > 0)
+    context.console.warn(
+        fmt::format("{} of {} tokens of the prompt are unknown to the vocabulary", unknown, beginning.size()));
   if (beginning.empty()) {
     const std::int32_t end = run.tokenizer->line_end();
     beginning.push_back(end >= 0 ? end : 0);
   }
   RandomStream random(static_cast<std::uint64_t>(context.common.seed));
   const auto stop = stop_after_interrupt(context.console);
-  const train::TokenIds added = train::continue_text(
-      *run.model, beginning, request.tokens,
-      {.temperature = request.temperature, .likeliest = request.likeliest, .nucleus = request.nucleus}, random,
-      [&](std::int32_t) { return !stop(); });
-  const std::string text = run.tokenizer->decode(added);
+  const train::TokenIds added = train::continue_text(*run.model, beginning, request.tokens,
+                                                     {.temperature = request.temperature,
+                                                      .likeliest = request.likeliest,
+                                                      .nucleus = request.nucleus,
+                                                      .cache = request.cache},
+                                                     random, [&](std::int32_t) { return !stop(); });
+  const std::string text = train::continuation_text(*run.tokenizer, request.prompt, beginning, added);
   Json experts = Json::array();
   if (request.show_experts && !run.model->mixtures().empty()) {
     train::TokenIds all = beginning;

@@ -176,6 +176,7 @@ struct GenerateRequest {
   std::int64_t likeliest = 0;
   double nucleus = 1;
   bool show_experts = false;
+  bool cache = true;
   std::string which = "best";
 
   template <class Self, class Visitor>
@@ -194,6 +195,9 @@ struct GenerateRequest {
                      .off = "1"});
     field("show-experts", self.show_experts,
           OptionInfo{.help = "also print, per sparse layer, the first expert of every token"});
+    field(
+        "cache", self.cache,
+        OptionInfo{.help = "keep keys and values of the tokens read instead of reading them again for every new one"});
     field("checkpoint", self.which, OptionInfo{.help = "best or last", .metavar = "WORD"});
   }
 };

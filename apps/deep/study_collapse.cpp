@@ -135,8 +135,7 @@ class CollapseStudy {
   std::int64_t steps_of(const std::string& router) {
     const std::int64_t steps = request_.train.loop.steps;
     if (request_.budget == Budget::steps) return steps;
-    const double share = cost_per_step(request_.routers.front()) / cost_per_step(router);
-    return std::max<std::int64_t>(1, std::llround(static_cast<double>(steps) * share));
+    return train::steps_of_equal_cost(steps, cost_per_step(request_.routers.front()), cost_per_step(router));
   }
 
   train::LanguageTaskOptions task_options(std::int64_t seed) const {

@@ -180,10 +180,11 @@ class Training {
   void prepare_language() {
     const train::TokenizerKind kind = request_.tokenizer.kind;
     const train::CorpusText text = train::read_corpus(request_.corpus, kind);
-    tokenizer_ = train::make_tokenizer(request_.tokenizer, text.train.text, text.train.source);
+    find_tokenizer(text.train.source, [&] { return text.train.text; });
     train_text_ = train::encode_text(text.train, *tokenizer_);
     valid_text_ = train::encode_text(text.valid, *tokenizer_);
     test_text_ = train::encode_text(text.test, *tokenizer_);
+    warn_of_unknown(train_text_.unknown, static_cast<std::int64_t>(train_text_.tokens.size()));
     make_model();
     model_->to(device_);
     train::LanguageTaskOptions options;
@@ -199,20 +200,30 @@ class Training {
   void prepare_classification() {
     const train::ClassificationData data = train::read_classification(request_.texts);
     labels_ = data.labels;
-    if (!request_.place.from.empty()) {
-      const RunFolder before = RunFolder::open(request_.place.from);
-      tokenizer_ =
-          train::tokenizer_from_json(before.read_json("vocabulary.json"), request_.place.from + "/vocabulary.json");
-    } else {
+    find_tokenizer(data.train.source, [&] {
       std::string all;
       for (const std::string& text : data.train.texts) all += text + "\n";
-      tokenizer_ = train::make_tokenizer(request_.tokenizer, all, data.train.source);
-    }
+      return all;
+    });
     make_model();
     const std::int64_t longest = std::min(request_.texts.longest, request_.model.model.context);
     train_texts_ = train::encode_texts(data.train, *tokenizer_, longest, request_.texts.keep);
     valid_texts_ = train::encode_texts(data.valid, *tokenizer_, longest, request_.texts.keep);
     test_texts_ = train::encode_texts(data.test, *tokenizer_, longest, request_.texts.keep);
+    std::int64_t unknown = 0, tokens = 0;
+    for (const train::TokenIds& text : train_texts_.texts) {
+      unknown += std::count(text.begin(), text.end(), tokenizer_->unknown());
+      tokens += static_cast<std::int64_t>(text.size());
+    }
+    warn_of_unknown(unknown, tokens);
+    const auto full =
+        std::count_if(train_texts_.texts.begin(), train_texts_.texts.end(),
+                      [&](const train::TokenIds& text) { return static_cast<std::int64_t>(text.size()) == longest; });
+    if (20 * full > static_cast<std::int64_t>(train_texts_.texts.size()) && leads())
+      context_.console.warn(fmt::format(
+          "{} of {} texts fill all {} tokens that the model sees, and longer ones lose their {} (--context, "
+          "--longest, --tokenizer word)",
+          full, train_texts_.texts.size(), longest, request_.texts.keep == train::Truncation::head ? "tail" : "head"));
     classifier_ = std::make_shared<train::TextClassifier>(model_, static_cast<std::int64_t>(labels_.size()));
     classifier_->to(device_);
     task_ = std::make_unique<train::ClassificationTask>(
@@ -220,27 +231,69 @@ class Training {
         request_.loop.batch * place_.size, static_cast<std::uint64_t>(context_.common.seed), device_);
   }
 
-  /// A new model, or with --from one with the weights and the shape of another run.
+  /// The vocabulary of the run that is resumed or begun with, or one of its own from the text that `text` gives.
+  template <class Text>
+  void find_tokenizer(const std::string& source, Text&& text) {
+    const std::string& from = request_.place.from;
+    if (!request_.place.resume && from.empty()) {
+      tokenizer_ = train::make_tokenizer(request_.tokenizer, text(), source);
+      return;
+    }
+    const RunFolder before = RunFolder::open(request_.place.resume ? request_.place.out : from);
+    tokenizer_ = train::tokenizer_from_json(before.read_json("vocabulary.json"), before.file("vocabulary.json"));
+    if (request_.place.resume) return;
+    train::TokenizerOptions own = request_.tokenizer;
+    options_from_config(before.read_json("config.json"), own, before.file("config.json"));
+    const Json of_run = options_to_json(own), asked = options_to_json(request_.tokenizer);
+    train::TokenizerOptions::visit(own, [&](std::string_view name, const auto&, const OptionInfo&) {
+      const std::string key = snake_case(name);
+      if (context_.options.given(name) && asked.at(key) != of_run.at(key))
+        user_error("--{} cannot change with --from: the symbols are those of {}", name, from);
+    });
+    request_.tokenizer = own;
+  }
+
+  /// Another run's vocabulary may not fit a text.
+  void warn_of_unknown(std::int64_t unknown, std::int64_t tokens) {
+    if (!request_.place.from.empty() && !request_.place.resume && unknown > 0 && leads())
+      context_.console.warn(fmt::format("{} of {} tokens to train on are unknown to the vocabulary of {}", unknown,
+                                        tokens, request_.place.from));
+  }
+
+  /// A new model, or with --from one with the weights of another run and its shape; options that are given change what
+  /// is no matter of shape.
   void make_model() {
     const std::string& from = request_.place.from;
-    if (!from.empty() && !request_.place.resume) {
-      TrainedRun before = open_trained_run(from, "best", torch::Device(torch::kCPU));
-      const TaskKind task = request_.model.task;
-      request_.model = before.request;
-      request_.model.task = task;
-      model_ = std::make_shared<deep::LanguageModel>(request_.model.model, mixture_options(request_.model),
-                                                     tokenizer_->size(), request_.loop.steps);
-      train::NamedTensors weights = train::module_tensors(*before.model);
-      train::NamedTensors own = train::module_tensors(*model_);
-      // Tables of schedules belong to a training, not to the weights.
-      for (auto& [name, tensor] : own) {
-        const auto found = weights.find(name);
-        if (found != weights.end() && found->second.sizes() == tensor.sizes()) tensor.copy_(found->second);
-      }
-      return;
+    const bool begins_elsewhere = !from.empty() && !request_.place.resume;
+    train::NamedTensors weights;
+    if (begins_elsewhere) {
+      const TrainedRun before = open_trained_run(from, "best", torch::Device(torch::kCPU));
+      if (before.request.task != TaskKind::language)
+        user_error("--from {}: is a classifier; begin with the run of a language model", from);
+      if (context_.options.given("size") && request_.model.size != before.request.size)
+        user_error("--size cannot change with --from: the shape is that of {}", from);
+      weights = train::module_tensors(*before.model);
+      Json shape = options_to_json(before.request);
+      const Json asked = options_to_json(request_.model);
+      ModelRequest::visit(request_.model, [&](std::string_view name, const auto&, const OptionInfo&) {
+        const std::string key = snake_case(name);
+        if (key == "task" || context_.options.given(name)) shape[key] = asked.at(key);
+      });
+      options_from_json(shape, request_.model, "from");
     }
     model_ = std::make_shared<deep::LanguageModel>(request_.model.model, mixture_options(request_.model),
                                                    tokenizer_->size(), request_.loop.steps);
+    if (!begins_elsewhere) return;
+    const torch::NoGradGuard off;
+    const auto parameters = model_->named_parameters();
+    for (const auto& [name, tensor] : train::module_tensors(*model_)) {
+      const auto found = weights.find(name);
+      if (found != weights.end() && found->second.sizes() == tensor.sizes())
+        tensor.copy_(found->second);
+      else if (parameters.contains(name))  // tables of schedules belong to a training, not to the weights
+        user_error("--from {}: its weights do not fit the options given: '{}' is {}", from, name,
+                   found == weights.end() ? "not there" : "of another size");
+    }
   }
 
   void write_config() {

@@ -57,6 +57,8 @@ torch::Tensor ExpertBank::activate(const torch::Tensor& hidden, const torch::Ten
       break;
     case ExpertActivation::gelu:
       out = at::gelu(hidden);
+      // Torch 1.13 misreads a float gradient of gelu that is not contiguous, such as that of a transposed response.
+      if (out.requires_grad()) out.register_hook([](const torch::Tensor& gradient) { return gradient.contiguous(); });
       break;
     case ExpertActivation::silu:
       out = at::silu(hidden);

@@ -1,6 +1,8 @@
 #include "clearway/deep/transformer.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "clearway/base/errors.hpp"
 #include "clearway/deep/attention.hpp"
@@ -55,22 +57,27 @@ class LanguageModel::Block : public torch::nn::Module {
     down_bias_ = register_parameter("down_bias", at::zeros({width}));
   }
 
-  /// x: B x T x C; memory: B x M x C or undefined. The sparse layer's account goes to `account`.
+  /// x: B x T x C; memory: B x M x C or undefined; `cache`, if given, stands for it. The sparse layer's account goes to
+  /// `account`.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& memory, const torch::Tensor& ids,
-                        const torch::Tensor& kept, std::int64_t step, std::vector<SparseMixtureResult>& account) {
+                        const torch::Tensor& kept, std::int64_t step, std::vector<SparseMixtureResult>& account,
+                        KeyValueCache::Entry* cache = nullptr, std::int64_t position = 0) {
+    const auto attended = [&](const torch::Tensor& in, const torch::Tensor& earlier) {
+      return cache != nullptr ? attend_to_cache(in, *cache, position) : attend(in, earlier);
+    };
     switch (options_.norm) {
       case NormPlace::before: {
-        const torch::Tensor y = x + drop(attend(first_(x), memory.defined() ? first_(memory) : memory));
+        const torch::Tensor y = x + drop(attended(first_(x), memory.defined() ? first_(memory) : memory));
         return y + drop(feed(second_(y), ids, kept, step, account));
       }
       case NormPlace::after: {
-        const torch::Tensor y = first_(x + drop(attend(x, memory)));
+        const torch::Tensor y = first_(x + drop(attended(x, memory)));
         return second_(y + drop(feed(y, ids, kept, step, account)));
       }
       case NormPlace::twice:
         break;
     }
-    const torch::Tensor y = first_(x + attend(x, memory));
+    const torch::Tensor y = first_(x + attended(x, memory));
     if (!mixture_) return unused_(y + feed(y, ids, kept, step, account));
     return second_(y + inner_(y + drop(feed(y, ids, kept, step, account))));
   }
@@ -108,6 +115,43 @@ class LanguageModel::Block : public torch::nn::Module {
     const torch::Tensor mixed = drops ? causal_attention_dense(q, k, v, relative_, span, options_.dropout)
                                       : causal_attention(q, k, v, relative_, span);
     return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
+  }
+
+  /// Attention to what the cache holds and to the tokens themselves, the first of which is at `position` of the text.
+  torch::Tensor attend_to_cache(const torch::Tensor& x, KeyValueCache::Entry& cache, std::int64_t position) const {
+    const auto batch = x.size(0), count = x.size(1), width = options_.width, heads = options_.heads;
+    auto parts = at::linear(x, qkv_).split(width, 2);
+    for (torch::Tensor& part : parts) part = part.reshape({batch, count, heads, width / heads}).transpose(1, 2);
+    if (options_.positions == Positions::rotary) {
+      parts[0] = rotate_positions(parts[0], position);
+      parts[1] = rotate_positions(parts[1], position);
+    }
+    make_room(cache, parts[1]);
+    cache.keys.narrow(2, cache.count, count).copy_(parts[1]);
+    cache.values.narrow(2, cache.count, count).copy_(parts[2]);
+    const std::int64_t begin = options_.memory > 0 ? std::max<std::int64_t>(0, cache.count - options_.memory) : 0;
+    cache.count += count;
+    const auto seen = [&](const torch::Tensor& held) { return held.narrow(2, begin, cache.count - begin); };
+    const std::int64_t span = relative_.defined() ? relative_.size(1) : 0;
+    const torch::Tensor mixed = causal_attention(parts[0], seen(cache.keys), seen(cache.values), relative_, span);
+    return at::linear(mixed.transpose(1, 2).reshape({batch, count, width}), attention_output_);
+  }
+
+  /// Drops what the memory no longer reaches and sees to places for `next` (B x H x T x D).
+  void make_room(KeyValueCache::Entry& cache, const torch::Tensor& next) const {
+    const auto count = next.size(2);
+    const std::int64_t kept = options_.memory > 0 ? std::min(cache.count, options_.memory) : cache.count;
+    const bool first = !cache.keys.defined();
+    // Twice the memory, so that what is kept moves seldom.
+    const std::int64_t places =
+        options_.memory > 0 ? 2 * options_.memory + options_.context : std::max(options_.context, kept + count);
+    if (!first && cache.count + count <= cache.keys.size(2)) return;
+    for (torch::Tensor* held : {&cache.keys, &cache.values}) {
+      const torch::Tensor room = at::empty({next.size(0), next.size(1), places, next.size(3)}, next.options());
+      if (kept > 0) room.narrow(2, 0, kept).copy_(held->narrow(2, cache.count - kept, kept));
+      *held = room;
+    }
+    cache.count = kept;
   }
 
   torch::Tensor feed(const torch::Tensor& x, const torch::Tensor& ids, const torch::Tensor& kept, std::int64_t step,
@@ -183,16 +227,19 @@ LanguageModel::LanguageModel(const TransformerOptions& options, SparseMixtureOpt
   }
 }
 
+void LanguageModel::check_tokens(const torch::Tensor& tokens) const {
+  if (tokens.dim() != 2 || tokens.scalar_type() != at::kLong || tokens.size(1) < 1)
+    user_error("tokens must be a B x T table of int64 with at least one column");
+  const auto smallest = tokens.min().item<std::int64_t>(), largest = tokens.max().item<std::int64_t>();
+  if (smallest < 0 || largest >= vocabulary_)
+    user_error("token {} is outside of the vocabulary of {}", smallest < 0 ? smallest : largest, vocabulary_);
+}
+
 LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int64_t step, StreamMemory* memory,
                                            const torch::Tensor& kept) {
-  if (tokens.dim() != 2 || tokens.scalar_type() != at::kLong) user_error("tokens must be a B x T table of int64");
-  if (tokens.size(1) < 1 || tokens.size(1) > options_.context)
+  check_tokens(tokens);
+  if (tokens.size(1) > options_.context)
     user_error("{} tokens in a row: the context is {}", tokens.size(1), options_.context);
-  if (tokens.min().item<std::int64_t>() < 0 || tokens.max().item<std::int64_t>() >= vocabulary_)
-    user_error(
-        "token {} is outside of the vocabulary of {}",
-        tokens.min().item<std::int64_t>() < 0 ? tokens.min().item<std::int64_t>() : tokens.max().item<std::int64_t>(),
-        vocabulary_);
   torch::Tensor x = at::embedding(embedding_, tokens);
   if (options_.positions == Positions::learned) x = x + position_.narrow(0, 0, tokens.size(1));
   x = at::dropout(x, options_.dropout, is_training());
@@ -216,6 +263,31 @@ LanguageModelResult LanguageModel::forward(const torch::Tensor& tokens, std::int
   if (norm_weight_.defined()) x = layer_norm(x, norm_weight_, norm_bias_, kNormEpsilon);
   out.features = x;
   return out;
+}
+
+bool LanguageModel::routes_by_token() const {
+  return std::all_of(mixtures_.begin(), mixtures_.end(), [](const auto& layer) {
+    return layer->router().causal() && layer->options().capacity <= 0 && !layer->is_spread();
+  });
+}
+
+torch::Tensor LanguageModel::features_after(const torch::Tensor& tokens, KeyValueCache& cache) {
+  if (is_training()) throw std::logic_error("a cache of keys and values is for evaluation");
+  if (!routes_by_token()) throw std::logic_error("experts depend on tokens that a cache does not hold");
+  check_tokens(tokens);
+  const auto count = tokens.size(1);
+  if (options_.memory == 0 && cache.read + count > options_.context)
+    user_error("{} tokens behind {} others: the context is {}", count, cache.read, options_.context);
+  const torch::NoGradGuard off;
+  cache.blocks.resize(blocks_.size());
+  torch::Tensor x = at::embedding(embedding_, tokens);
+  if (options_.positions == Positions::learned) x = x + position_.narrow(0, cache.read, count);
+  std::vector<SparseMixtureResult> account;
+  const torch::Tensor ids = tokens.reshape({-1});
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    x = blocks_[i]->forward(x, {}, ids, {}, 0, account, &cache.blocks[i], cache.read);
+  cache.read += count;
+  return norm_weight_.defined() ? at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_, kNormEpsilon) : x;
 }
 
 torch::Tensor LanguageModel::logits(const torch::Tensor& features) const {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "clearway/base/errors.hpp"
 #include "clearway/train/paired_difference.hpp"
 
 namespace clearway::train {
@@ -34,6 +35,13 @@ std::string interval(const CollapseRow& row) {
 }
 
 }  // namespace
+
+std::int64_t steps_of_equal_cost(std::int64_t steps, double reference, double cost) {
+  if (!(reference > 0) || !(cost > 0))
+    world_error("a budget needs what a step costs, and {} was measured; raise --steps",
+                !(reference > 0) ? reference : cost);
+  return std::max<std::int64_t>(1, std::llround(static_cast<double>(steps) * reference / cost));
+}
 
 Json collapse_run_json(const CollapseRun& run) {
   Json layers = Json::array();

@@ -2,6 +2,7 @@
 #include "clearway/deep/expert_bank.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 
 namespace clearway::deep {
 namespace {
@@ -26,5 +27,33 @@ TEST(ExpertBank, SparseEqualsDense) {
   }
 }
 
+// Gradients in float (grouped kernels) against those in double (plain torch operations), with an incoming gradient that is contiguous and one that is not: by transposing, and by picking from more. Float rounding of sums of 100 products.
+TEST(ExpertBank, FloatGradientsEqualDoubleOnesForGradientsOfAnyLayout) {
+  for (const auto activation :
+       {ExpertActivation::relu, ExpertActivation::gelu, ExpertActivation::silu, ExpertActivation::swiglu}) {
+    torch::manual_seed(2);
+    ExpertBank single({.experts = 3, .inputs = 24, .hidden = 40, .activation = activation});
+    ExpertBank exact({.experts = 3, .inputs = 24, .hidden = 40, .activation = activation});
+    exact.to(at::kDouble);
+    {
+      const torch::NoGradGuard off;
+      for (const auto& item : single.named_parameters()) exact.named_parameters()[item.key()].copy_(item.value());
+    }
+    const torch::Tensor x = at::randn({17, 24}), transposed = at::randn({24, 3, 17}),
+                        every_other = at::randn({17, 3, 48});
+    const torch::Tensor whole = at::randn({17, 3, 24});
+    for (const torch::Tensor& direction : {whole, transposed.permute({2, 1, 0}), every_other.slice(2, 0, 48, 2)}) {
+      const auto gradients = [&](ExpertBank& bank, at::ScalarType type) {
+        const torch::Tensor in = x.to(type).set_requires_grad(true);
+        std::vector<torch::Tensor> leaves = bank.parameters();
+        leaves.push_back(in);
+        return torch::autograd::grad({bank.respond_all(in)}, leaves, {direction.to(type)});
+      };
+      const auto ours = gradients(single, at::kFloat), theirs = gradients(exact, at::kDouble);
+      for (std::size_t i = 0; i < ours.size(); ++i)
+        EXPECT_LT((ours[i] - theirs[i]).abs().max().item<double>(), 5e-5) << i;
+    }
+  }
+}
 }  // namespace
 }  // namespace clearway::deep

@@ -146,6 +146,95 @@ TEST(LanguageModel, MemoryContinuesAStream) {
   }
 }
 
+/// Features of tokens read in pieces of these sizes, one after another.
+torch::Tensor read_in_pieces(LanguageModel& model, const torch::Tensor& tokens,
+                             const std::vector<std::int64_t>& sizes) {
+  KeyValueCache cache;
+  std::vector<torch::Tensor> out;
+  std::int64_t first = 0;
+  for (const std::int64_t size : sizes) {
+    out.push_back(model.features_after(tokens.narrow(1, first, size), cache));
+    first += size;
+  }
+  EXPECT_EQ(cache.read, first);
+  return at::cat(out, 1);
+}
+
+// Every router that a language model may have, in every kind of block: keys and values that were kept are those that would be
+// computed again. Float sums in another order.
+TEST(KeyValueCache, PiecesEqualTheWhole) {
+  int routers = 0;
+  for (const auto& name : enum_names(RouterKind{})) {
+    SparseMixtureOptions mixture;
+    mixture.experts.experts = 4;
+    mixture.router.router = name.value;
+    if (name.value == RouterKind::expert_choice || name.value == RouterKind::soft)
+      continue;  // no language model has these
+    ++routers;
+    for (const auto positions : {Positions::learned, Positions::rotary, Positions::relative})
+      for (const auto norm : {NormPlace::before, NormPlace::after, NormPlace::twice}) {
+        torch::manual_seed(6);
+        TransformerOptions options;
+        options.context = 12;
+        options.positions = positions;
+        options.norm = norm;
+        LanguageModel model(options, mixture, 11, 10);
+        model.eval();
+        const torch::NoGradGuard off;
+        const torch::Tensor tokens = at::randint(0, 11, {2, 12}, at::kLong);
+        ASSERT_TRUE(model.routes_by_token());
+        const torch::Tensor pieces = read_in_pieces(model, tokens, {3, 1, 1, 4, 1, 1, 1});
+        EXPECT_LT(largest(model.forward(tokens).features - pieces), 2e-5) << name.name;
+      }
+  }
+  EXPECT_EQ(routers, 19);
+}
+
+// Beyond the memory, and beyond what the cache has room for.
+TEST(KeyValueCache, KeepsWhatTheMemoryReaches) {
+  for (const auto positions : {Positions::rotary, Positions::relative}) {
+    torch::manual_seed(7);
+    TransformerOptions options;
+    options.context = 4;
+    options.memory = 6;
+    options.positions = positions;
+    LanguageModel model(options, {}, 11);
+    model.eval();
+    const torch::NoGradGuard off;
+    const torch::Tensor tokens = at::randint(0, 11, {2, 60}, at::kLong);
+    std::vector<std::int64_t> sizes = {4, 4, 3};
+    sizes.insert(sizes.end(), 49, 1);
+    std::vector<torch::Tensor> out;
+    StreamMemory memory;
+    std::int64_t first = 0;
+    for (const std::int64_t size : sizes) {
+      out.push_back(model.forward(tokens.narrow(1, first, size), 0, &memory).features);
+      first += size;
+    }
+    EXPECT_LT(largest(at::cat(out, 1) - read_in_pieces(model, tokens, sizes)), 2e-5);
+  }
+}
+
+TEST(KeyValueCache, RefusesWhatItCannotKeep) {
+  TransformerOptions options;
+  options.context = 4;
+  LanguageModel model(options, {}, 11);
+  const torch::Tensor tokens = at::zeros({1, 3}, at::kLong);
+  KeyValueCache cache;
+  EXPECT_THROW(model.features_after(tokens, cache), std::logic_error);  // training
+  model.eval();
+  model.features_after(tokens, cache);
+  EXPECT_THROW(model.features_after(tokens, cache), std::invalid_argument);  // 6 tokens
+  EXPECT_THROW(model.features_after(at::full({1, 1}, 11, at::kLong), cache), std::invalid_argument);
+  SparseMixtureOptions crowded;
+  crowded.capacity = 1;
+  LanguageModel places(options, crowded, 11);
+  places.eval();
+  EXPECT_FALSE(places.routes_by_token());
+  KeyValueCache other;
+  EXPECT_THROW(places.features_after(tokens, other), std::logic_error);
+}
+
 TEST(LanguageModel, RefusesWhatDoesNotFit) {
   TransformerOptions odd;
   odd.heads = 5;

@@ -18,6 +18,16 @@ namespace clearway::deep {
 /// Hidden states of earlier tokens, one B x M x C tensor per block; empty at the start of a stream.
 using StreamMemory = std::vector<torch::Tensor>;
 
+/// Keys and values of the tokens that a model has read, so that those that follow attend to them without reading them again.
+struct KeyValueCache {
+  struct Entry {
+    torch::Tensor keys, values;  ///< B x H x S x D each, keys with their positions; the first `count` are used
+    std::int64_t count = 0;
+  };
+  std::vector<Entry> blocks;  ///< one per block; none: nothing was read
+  std::int64_t read = 0;      ///< tokens that were read, those that fell out of the memory included
+};
+
 /// What one forward pass gives.
 struct LanguageModelResult {
   torch::Tensor features;                   ///< B x T x C, after the last norm
@@ -37,6 +47,13 @@ class LanguageModel : public torch::nn::Module {
   /// Throws std::invalid_argument for tokens outside the vocabulary or a longer T.
   LanguageModelResult forward(const torch::Tensor& tokens, std::int64_t step = 0, StreamMemory* memory = nullptr,
                               const torch::Tensor& kept = {});
+  /// Features of tokens (B x T) that follow those in `cache`, which is brought up to date: what forward() would give for all
+  /// of them together, or with its memory for a model that has one. In evaluation mode, without gradient. Without memory a
+  /// text is at most the context long: begin again with an empty cache. Throws std::invalid_argument for a longer one, and
+  /// std::logic_error where routes_by_token() is false.
+  torch::Tensor features_after(const torch::Tensor& tokens, KeyValueCache& cache);
+  /// Whether, outside of training, no token's experts depend on other tokens. A capacity makes them compete for places.
+  bool routes_by_token() const;
   /// Scores of the next token: features ... x C -> ... x V.
   torch::Tensor logits(const torch::Tensor& features) const;
 
@@ -49,6 +66,8 @@ class LanguageModel : public torch::nn::Module {
 
  private:
   class Block;
+  /// Throws std::invalid_argument for what is no table of tokens of this vocabulary.
+  void check_tokens(const torch::Tensor& tokens) const;
   TransformerOptions options_;
   std::int64_t vocabulary_;
   torch::Tensor embedding_, position_, norm_weight_, norm_bias_, output_weight_, output_bias_;

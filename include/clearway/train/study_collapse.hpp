@@ -27,6 +27,10 @@ struct CollapseRun {
 Json collapse_run_json(const CollapseRun& run);
 CollapseRun collapse_run_from_json(const Json& json, const std::string& source);
 
+/// Steps of a router whose step costs `cost`, so that all of them come nearest to `steps` of `reference` each (expert
+/// evaluations, or seconds); at least 1. Throws std::runtime_error for costs that are not above 0: nothing was measured.
+std::int64_t steps_of_equal_cost(std::int64_t steps, double reference, double cost);
+
 /// Mean, spread and paired difference of one router.
 struct CollapseRow {
   std::string router;

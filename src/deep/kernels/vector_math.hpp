@@ -121,7 +121,7 @@ CLEARWAY_INLINE Vector rounded_to_bfloat16(Vector x) {
   using Word = std::uint32_t __attribute__((vector_size(4 * CLEARWAY_LANES)));
   const Word bits = (Word)x;
   const Word up = bits + 0x7fffu + ((bits >> 16) & 1u);
-  return x == x ? (Vector)(up & 0xffff0000u) : x;
+  return x == x ? (Vector)(up & 0xffff0000u) : x;  // NOLINT(misc-redundant-expression): not a number
 }
 
 /// Sum of the lanes, always in the same order: halves are added to halves.

@@ -287,7 +287,7 @@ torch::Tensor LanguageModel::features_after(const torch::Tensor& tokens, KeyValu
   for (std::size_t i = 0; i < blocks_.size(); ++i)
     x = blocks_[i]->forward(x, {}, ids, {}, 0, account, &cache.blocks[i], cache.read);
   cache.read += count;
-  return norm_weight_.defined() ? at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_, kNormEpsilon) : x;
+  return norm_weight_.defined() ? layer_norm(x, norm_weight_, norm_bias_, kNormEpsilon) : x;
 }
 
 torch::Tensor LanguageModel::logits(const torch::Tensor& features) const {

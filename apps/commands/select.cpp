@@ -134,6 +134,8 @@ class SelectCommand final : public Command {
                                    [](const CandidateFamily& family) { return !family.kinds.empty(); });
     if (mixed && (penalty_.kind != PenaltyKind::none || stepwise_.direction != Stepwise::none))
       user_error("penalty and stepwise are for experts of one kind");
+    if (penalty_.kind == PenaltyKind::none && penalty_.inference != PenaltyInference::none)
+      user_error("penalty-inference needs a --penalty");
     if (penalty_.kind != PenaltyKind::none) return run_penalised(context, candidates, folder);
     if (stepwise_.direction != Stepwise::none) return run_stepwise(context, candidates, folder);
     const SelectionResult result = select_model(candidates.families, options_, progress);
@@ -154,14 +156,21 @@ class SelectCommand final : public Command {
     const bool by_score = options_.criterion == SelectionCriterion::log_score;
     if (!by_score && options_.criterion != SelectionCriterion::bic)
       user_error("criterion must be bic or log-score with a penalty, not {}", enum_name(options_.criterion));
-    std::vector<PenalisedPath> paths;
-    for (const int experts : numbers) {
+    const auto options_for = [&](int experts) {
       FitOptions options = options_.fit;
       options.experts = experts;
       options.gate = family.gate;
       options.expert = family.expert;
+      return options;
+    };
+    const bool split = penalty_.inference == PenaltyInference::split;
+    const RowHalves halves = random_halves(design.data.rows(), options_.fit.seed);
+    const Data half = split ? design.data.subset(halves.selection) : Data();
+    const Data& data = split ? half : design.data;
+    std::vector<PenalisedPath> paths;
+    for (const int experts : numbers) {
       const double before = static_cast<double>(paths.size());
-      paths.push_back(penalised_path(design.data, options, penalty_, by_score ? options_.folds : 0,
+      paths.push_back(penalised_path(data, options_for(experts), penalty_, by_score ? options_.folds : 0,
                                      [&](double fraction, const std::string& what) {
                                        progress((before + fraction) / static_cast<double>(numbers.size()),
                                                 fmt::format("{} experts, {}", experts, what));
@@ -183,7 +192,20 @@ class SelectCommand final : public Command {
     }
     if (paths.size() > 1) text += fmt::format("Recommended: {} experts.\n\n", best.experts);
     if (folder) folder->write("path.csv", csv);
-    return keep(context, {design, family, as_fit_result(best, design.data)}, text, std::move(summary), folder);
+    summary["penalty_inference"] = std::string(enum_name(penalty_.inference));
+    if (penalty_.inference == PenaltyInference::none)
+      return keep(context, {design, family, as_fit_result(best, data)}, text, std::move(summary), folder);
+    Design used = design;
+    if (split) {
+      used.data = design.data.subset(halves.inference);
+      used.notes.push_back(
+          fmt::format("Inputs were chosen on {} random rows; all that follows comes from the other {}.",
+                      halves.selection.size(), halves.inference.size()));
+    }
+    FitResult fit = refit_selected(used.data, options_for(best.experts), best.points[best.chosen]);
+    fit.warnings.insert(fit.warnings.begin(), selection_caution(penalty_.inference));
+    const Inference inference = infer(used.data, fit, names_of(used), {}, {}, options_.fit.threads);
+    return keep(context, {used, family, std::move(fit), &inference}, text, std::move(summary), folder);
   }
 
   // Stepwise choice of terms for every number of experts; the model with the smallest BIC is kept.
@@ -218,6 +240,7 @@ class SelectCommand final : public Command {
     const Design& design;
     const CandidateFamily& family;
     FitResult fit;
+    const Inference* inference = nullptr;
   };
 
   ExitCode keep(const Context& context, const Kept& kept, std::string text, Json details,
@@ -225,14 +248,20 @@ class SelectCommand final : public Command {
     const ModelNames names = names_of(kept.design);
     const Allocation counts = allocation(kept.fit.model, kept.design.data);
     text += full_summary(kept.fit, names,
-                         {.digits = context.table_digits(), .allocation = &counts, .notes = &kept.design.notes});
+                         {.digits = context.table_digits(),
+                          .allocation = &counts,
+                          .inference = kept.inference,
+                          .notes = &kept.design.notes});
     Json summary = {
         {"clearway", std::string(kVersion)}, {"command", "select"}, {"data", path_}, {"seed", options_.fit.seed}};
     summary.update(details);
     summary["model"] = summary_json(kept.fit, names, counts);
+    if (kept.inference != nullptr) summary["inference"] = inference_json(*kept.inference);
     if (folder) {
       write_configuration(context, *folder, kept.fit.model.expert_count(), kept.family);
-      folder->write_json("model.json", model_to_json(kept.fit.model, kept.design.recipe));
+      folder->write_json("model.json", model_to_json(kept.fit.model, kept.design.recipe,
+                                                     kept.inference ? saved_inference(*kept.inference)
+                                                                    : std::optional<SavedInference>()));
       folder->write("summary.txt", text);
       folder->write_json("summary.json", summary);
       folder->write("history.jsonl", history_lines(kept.fit));

@@ -354,9 +354,16 @@ class TestCommand final : public Command {
     if (against_.free) {
       alternative.options.constraints = {};
     } else if (!run.options.constraints.empty()) {  // by name: their places may be others now
-      if (!run.config) user_error("{}: a model.json alone does not say which parameters are fixed by name", first_);
-      alternative.options.constraints =
-          constraints_of(constraint_choice_of(run), alternative.options, alternative.design);
+      const ConstraintChoice choice = constraint_choice_of(run);
+      const bool same_places = !against_.changes_columns() && !new_readers && against_.experts == 0 &&
+                               against_.gate.empty() && against_.expert.empty();
+      if (!choice.fix.empty() || !choice.share.empty())
+        alternative.options.constraints = constraints_of(choice, alternative.options, alternative.design);
+      else if (!same_places)
+        user_error(
+            "{}: its fixed parameters have no names (they were chosen by a penalty, or config.json is missing), so "
+            "they cannot be found in another model; --against-free leaves them out",
+            first_);
     }
   }
 

@@ -301,6 +301,7 @@ void Tournament::run() {
     batch = std::min<int>(first_batch(), options_.max_starts - static_cast<int>(made));
   }
   check_nested();
+  start_from_dense();
   if (!best(true)) world_error("fitting failed: {}", pool_.failure("no start gave a finite likelihood"));
 }
 
@@ -324,6 +325,26 @@ void Tournament::check_nested() {
     polish({start});
     found = best(options_.keep_degenerate);
   }
+}
+
+// The likelihood of a top-k gate jumps, that of the dense gate does not: its optimum is one more start for gates that
+// select by their scores.
+void Tournament::start_from_dense() {
+  if (prototype_.gate.is_smooth() || !prototype_.gate.is_linear() || !options_.constraints.empty() ||
+      options_.gate.top_k_rule != TopKRule::score)
+    return;
+  FitOptions options = options_;
+  options.gate.top_k = 0;
+  const FitResult dense = fit(data_, options);
+  if (!std::isfinite(dense.log_likelihood)) return;
+  MixtureModel model = scaling_.to_standard(dense.model);
+  Gate gate = prototype_.gate;
+  gate.parameters() = model.gate.parameters();
+  model.gate = std::move(gate);
+  model.gate.pin();
+  const std::size_t start = pool_.add(model, StartKind::nested);
+  pool_.records[start].short_log_likelihood = dense.log_likelihood;
+  polish({start});
 }
 
 // What a constant gate reaches from the experts of a solution in a short run.

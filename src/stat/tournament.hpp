@@ -66,6 +66,7 @@ class Tournament {
   void polish(const std::vector<std::size_t>& chosen);
   Solution polish_one(std::size_t start, EmEngine& engine);
   void check_nested();
+  void start_from_dense();
   double constant_gate_objective(const Solution& solution) const;
   bool overlaps(const Solution& solution) const;
   bool reseed_improves();

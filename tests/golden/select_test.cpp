@@ -77,5 +77,20 @@ TEST_F(Select, APenaltyLeavesOutWhatDoesNotMatter) {
             path.at("unpenalised_bic").get<double>() + 1e-6);
 }
 
+// Standard errors after a penalty: of the other half of the rows, with a word of caution; the run is one for other commands.
+TEST_F(Select, PenaltyInferenceSplitsTheRows) {
+  const Outcome outcome = place_.run(
+      "select data.csv --formula y~x1+x2 --experts 2 --penalty lasso --penalty-inference split --out run --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  EXPECT_EQ(result["penalty_inference"], "split");
+  const int rows = json::parse(place_.run("fit data.csv --target y --experts 1 --json").out)["n"];
+  EXPECT_EQ(result["model"]["n"], rows - rows / 2);
+  EXPECT_FALSE(result["inference"].is_null());
+  EXPECT_NE(result["model"]["warnings"][0].get<std::string>().find("one random half"), std::string::npos);
+  EXPECT_EQ(place_.run({"test", "run", "data.csv", "--wald", "experts: x1"}).code, 0);
+  EXPECT_EQ(place_.run("select data.csv --formula y~x1+x2 --penalty-inference naive").code, 2);
+}
+
 }  // namespace
 }  // namespace clearway::golden

@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Cholesky>
+#include <algorithm>
 #include <cmath>
 
 #include <rapidcheck/gtest.h>
 
 #include "clearway/base/random.hpp"
+#include "clearway/stat/inference.hpp"
 #include "clearway/stat/simulate.hpp"
 #include "random_models.hpp"
 
@@ -208,6 +211,116 @@ TEST(PenalisedPath, RefusesWhatItCannotPenalise) {
   penalty.kind = PenaltyKind::lasso;
   problem.options.gate.kind = GateKind::laplace;
   EXPECT_THROW(penalised_path(problem.data, problem.options, penalty), std::invalid_argument);
+}
+
+// Two lines far apart; of the further slopes some are weak (about one standard error) and some zero. Inputs are
+// independent, so that a chosen slope estimates the true one whatever else was chosen.
+Data weak_slopes(std::uint64_t seed, Index n, Matrix& slopes) {
+  constexpr int kInputs = 9;
+  slopes.setZero(2, kInputs);
+  slopes.row(0).head(3) << 1.0, 0.1, 0.1;
+  slopes.row(1).head(4) << -1.0, 0, 0.1, -0.1;
+  RandomStream stream(seed);
+  Data data;
+  data.expert_inputs = Matrix::NullaryExpr(n, kInputs, [&] { return stream.normal(); });
+  data.gate_inputs = Matrix(n, 0);
+  data.response.resize(n, 1);
+  for (Index i = 0; i < n; ++i) {
+    const int k = stream.uniform() < 0.5 ? 0 : 1;
+    data.response(i, 0) = (k == 0 ? 4 : -4) + data.expert_inputs.row(i).dot(slopes.row(k)) + stream.normal();
+  }
+  return data;
+}
+
+// 95 % intervals of the chosen weak slopes. Refitted to the rows that chose them they miss far more often than 5 %; on the
+// other half they keep their level.
+TEST(PenalisedInference, NaiveIntervalsUndercoverAndSplitOnesDoNot) {
+  constexpr int kSets = 120;
+  FitOptions options;
+  options.experts = 2;
+  options.starts = 4;
+  options.threads = 1;
+  PenaltyOptions penalty;
+  penalty.kind = PenaltyKind::lasso;
+  penalty.length = 10;
+  int covered[2] = {0, 0}, intervals[2] = {0, 0};
+  for (int set = 0; set < kSets; ++set) {
+    Matrix slopes;
+    const Data data = weak_slopes(2000 + static_cast<std::uint64_t>(set), 600, slopes);
+    const RowHalves halves = random_halves(data.rows(), set);
+    const Data first = data.subset(halves.selection), second = data.subset(halves.inference);
+    ModelNames names;
+    names.responses = {"y"};
+    for (Index j = 0; j < slopes.cols(); ++j) names.expert_inputs.push_back(fmt::format("x{}", j + 1));
+    const PenalisedPath path = penalised_path(first, options, penalty);
+    for (const bool split : {false, true}) {
+      const FitResult refitted = refit_selected(split ? second : first, options, path.points[path.chosen]);
+      const Inference inference = infer(split ? second : first, refitted, names);
+      for (int i = 0; i < inference.size(); ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (inference.parts[at] != ParameterPart::expert || inference.fixed[at] || !inference.valid(i)) continue;
+        const int k =
+            refitted.model.experts[static_cast<std::size_t>(inference.experts[at])].parameters()(0) > 0 ? 0 : 1;
+        if (inference.labels[at].size() != 2 || inference.labels[at][0] != 'x') continue;
+        const double truth = slopes(k, inference.labels[at][1] - '1');
+        if (std::abs(truth) == 1) continue;  // chosen always: selection does nothing to it
+        ++intervals[split];
+        covered[split] += inference.lower(i) <= truth && truth <= inference.upper(i) ? 1 : 0;
+      }
+    }
+  }
+  // Chosen slopes of one data set are nearly independent (orthogonal inputs), so counts are nearly binomial: four standard
+  // errors of a share of 0.95 (P < 1e-4). Wald intervals with 150 rows per expert lose another 0.005.
+  ASSERT_GT(intervals[0], 60);
+  ASSERT_GT(intervals[1], 60);
+  const auto slack = [](int n) { return 4 * std::sqrt(0.95 * 0.05 / n); };
+  EXPECT_LT(static_cast<double>(covered[0]) / intervals[0], 0.95 - slack(intervals[0]));
+  EXPECT_GT(static_cast<double>(covered[1]) / intervals[1], 0.945 - slack(intervals[1]));
+  RecordProperty("naive", fmt::format("{} of {}", covered[0], intervals[0]));
+  RecordProperty("split", fmt::format("{} of {}", covered[1], intervals[1]));
+}
+
+// A slope left out stays out, and the chosen ones are those of least squares on them (one expert: a closed form).
+TEST(PenalisedInference, RefitIsLeastSquaresOnTheChosenInputs) {
+  Matrix slopes;
+  Data data = weak_slopes(9, 80, slopes);
+  FitOptions options;
+  options.experts = 1;
+  PenaltyOptions penalty;
+  penalty.kind = PenaltyKind::lasso;
+  const PenalisedPath path = penalised_path(data, options, penalty);
+  PenalisedPoint point = path.points.front();
+  for (const PenalisedPoint& other : path.points)
+    if (other.expert_slopes > 0 && other.expert_slopes < 9) point = other;
+  const auto slopes_left = static_cast<std::size_t>(point.expert_slopes);
+  ASSERT_GT(slopes_left, 0U);
+  ASSERT_LT(slopes_left, 9U);
+  const FitResult refitted = refit_selected(data, options, point);
+  EXPECT_EQ(refitted.degrees_of_freedom, point.expert_slopes + 2);
+  std::vector<Index> chosen;
+  Matrix design = Matrix::Ones(80, 1 + point.expert_slopes);
+  for (Index j = 0; j < 9; ++j)
+    if (point.expert_support[0][static_cast<std::size_t>(j)]) {
+      chosen.push_back(j);
+      design.col(static_cast<Index>(chosen.size())) = data.expert_inputs.col(j);
+    } else {
+      EXPECT_EQ(refitted.model.experts[0].parameters()(1 + j), 0);
+    }
+  const Vector b = (design.transpose() * design).ldlt().solve(design.transpose() * data.response);
+  for (std::size_t i = 0; i < slopes_left; ++i)
+    EXPECT_NEAR(refitted.model.experts[0].parameters()(1 + chosen[i]), b(static_cast<Index>(i) + 1), 1e-7);
+  EXPECT_NEAR(refitted.model.experts[0].parameters()(0), b(0), 1e-7);
+}
+
+TEST(PenalisedInference, HalvesAreDisjointAndAll) {
+  const RowHalves halves = random_halves(101, 3);
+  EXPECT_EQ(halves.selection.size(), 50U);
+  EXPECT_EQ(halves.inference.size(), 51U);
+  std::vector<Index> all = halves.selection;
+  all.insert(all.end(), halves.inference.begin(), halves.inference.end());
+  std::sort(all.begin(), all.end());
+  for (Index i = 0; i < 101; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)], i);
+  EXPECT_NE(random_halves(101, 4).selection, halves.selection);
 }
 
 }  // namespace

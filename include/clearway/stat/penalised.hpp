@@ -43,6 +43,19 @@ inline std::span<const EnumName<PenaltyTarget>> enum_names(PenaltyTarget) {
   return names;
 }
 
+/// Standard errors after the choice of inputs.
+enum class PenaltyInference { none, naive, split };
+inline std::span<const EnumName<PenaltyInference>> enum_names(PenaltyInference) {
+  static constexpr std::array<EnumName<PenaltyInference>, 3> names{{
+      {PenaltyInference::none, "none", "no standard errors"},
+      {PenaltyInference::naive, "naive",
+       "the chosen model refitted to the same rows, as if it had been given: too small"},
+      {PenaltyInference::split, "split",
+       "inputs are chosen on a random half of the rows, standard errors come from the other"},
+  }};
+  return names;
+}
+
 struct PenaltyOptions {
   PenaltyKind kind = PenaltyKind::none;
   std::vector<double> strengths;  ///< lambda; empty: a grid
@@ -51,6 +64,7 @@ struct PenaltyOptions {
   int length = 30;
   double ratio = 1e-3;
   bool relax = true;
+  PenaltyInference inference = PenaltyInference::none;
   int max_iterations = 3000;
   double tolerance = 1e-6;  ///< largest violation of the optimality conditions, per row
 
@@ -78,6 +92,10 @@ struct PenaltyOptions {
         "relax", self.relax,
         OptionInfo{
             .help = "refit the slopes that are left without a penalty", .off = "false", .source = "Meinshausen 2007"});
+    field("penalty-inference", self.inference,
+          OptionInfo{.help = "standard errors of the chosen model, refitted without penalty",
+                     .off = "none",
+                     .source = "Cox 1975; Wasserman and Roeder 2009; Berk et al. 2013"});
   }
   double lasso_share() const { return kind == PenaltyKind::lasso ? 1.0 : mix; }
 };
@@ -124,6 +142,20 @@ PenalisedPath penalised_path(const Data& data, const FitOptions& options, const 
 
 /// The chosen point as the result of a fit, so that it can be summarised and saved.
 FitResult as_fit_result(const PenalisedPath& path, const Data& data);
+
+/// The slopes that a point leaves out, fixed at 0.
+Constraints zero_slopes(const PenalisedPoint& point);
+/// The model of a point fitted to these rows without penalty, slopes that it leaves out kept at 0. Its standard errors
+/// are valid where the point was chosen on other rows; on the same ones they are naive.
+FitResult refit_selected(const Data& data, const FitOptions& options, const PenalisedPoint& point);
+
+/// Rows for the choice of inputs and rows for inference, each increasing; the second half has the odd row.
+struct RowHalves {
+  std::vector<Eigen::Index> selection, inference;
+};
+RowHalves random_halves(Eigen::Index rows, std::int64_t seed);
+/// What such standard errors are worth, full sentences.
+std::string selection_caution(PenaltyInference kind);
 
 /// The path as a table, the chosen strength marked, and which inputs are left where.
 std::string penalised_text(const PenalisedPath& path, const std::vector<std::string>& expert_names,

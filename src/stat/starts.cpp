@@ -192,10 +192,11 @@ void StartMaker::start_gate(Gate& gate, RandomStream& stream) const {
 Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
   const int k = prototype_.expert_count();
   const Index n = space_.rows();
-  // Two of three times with columns of random importance: in one fixed metric most seedings end at the same clusters.
+  // In small samples two of three times with columns of random importance: in one fixed metric most seedings end at the
+  // same clusters.
   constexpr double kStretched = 2.0 / 3, kStretch = 0.5;  // share; standard deviation of the logarithm
   Matrix stretched;
-  if (stream.uniform() < kStretched) {
+  if (is_small_sample(n) && stream.uniform() < kStretched) {
     stretched = space_;
     for (Index j = 0; j < stretched.cols(); ++j) stretched.col(j) *= std::exp(kStretch * stream.normal());
   }

@@ -75,8 +75,10 @@ void Tournament::report(double fraction, const std::string& what) const {
 StartKind Tournament::kind_of(std::size_t number) const {
   if (options_.method == FitMethod::spectral) return StartKind::spectral;
   if (number == 0 && options_.method == FitMethod::automatic && spectral_applies_) return StartKind::spectral;
-  static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::random};
-  return kCycle[number % 3];
+  static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::kmeans,
+                                         StartKind::random, StartKind::kmeans, StartKind::planes};
+  static constexpr StartKind kSmallCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::random};
+  return is_small_sample(data_.rows()) ? kSmallCycle[number % 3] : kCycle[number % 6];
 }
 
 // Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
@@ -104,7 +106,7 @@ void Tournament::short_runs(std::size_t first, std::size_t count) {
   });
   for (auto& n : notes)
     for (auto& text : n) diagnoses_.push_back(std::move(text));
-  set_repetitions_aside(offset);
+  if (is_small_sample(data_.rows())) set_repetitions_aside(offset);
   const std::vector<std::size_t> order = pool_.better_third(offset, options_.polished, Better::larger);
   parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
     continue_run(order[i], *engines[order[i] - offset], options_.short_iterations - screening);
@@ -185,8 +187,8 @@ bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
 }
 
 // Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
-// one when it looks better than all others. Of starts that look alike, which will mostly end at one optimum, only so many
-// that their agreement is evidence; a start that looks worse may lead to a better optimum.
+// one when it looks better than all others. In small samples, of starts that look alike, which will mostly end at one
+// optimum, only so many that their agreement is evidence; a start that looks worse may lead to a better optimum.
 void Tournament::polish_best(int count) {
   std::vector<std::size_t> order(pool_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -198,7 +200,7 @@ void Tournament::polish_best(int count) {
   std::vector<std::size_t> chosen, alike;
   for (std::size_t i : order) {
     if (static_cast<int>(chosen.size()) >= count || pool_.records[i].degenerate) continue;
-    const bool repeats = chosen.size() >= kAlike && pool_.records[chosen[chosen.size() - kAlike]].short_log_likelihood -
+    const bool repeats = is_small_sample(data_.rows()) && chosen.size() >= kAlike && pool_.records[chosen[chosen.size() - kAlike]].short_log_likelihood -
                                                             pool_.records[i].short_log_likelihood <=
                                                         kLooksAlike * total_weight();
     (repeats ? alike : chosen).push_back(i);

@@ -200,9 +200,10 @@ void Tournament::polish_best(int count) {
   std::vector<std::size_t> chosen, alike;
   for (std::size_t i : order) {
     if (static_cast<int>(chosen.size()) >= count || pool_.records[i].degenerate) continue;
-    const bool repeats = is_small_sample(data_.rows()) && chosen.size() >= kAlike && pool_.records[chosen[chosen.size() - kAlike]].short_log_likelihood -
-                                                            pool_.records[i].short_log_likelihood <=
-                                                        kLooksAlike * total_weight();
+    const bool enough = is_small_sample(data_.rows()) && chosen.size() >= kAlike;
+    const auto short_run = [&](std::size_t start) { return pool_.records[start].short_log_likelihood; };
+    const bool repeats =
+        enough && short_run(chosen[chosen.size() - kAlike]) - short_run(i) <= kLooksAlike * total_weight();
     (repeats ? alike : chosen).push_back(i);
   }
   for (std::size_t i : alike)

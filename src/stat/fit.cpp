@@ -283,13 +283,6 @@ class Fitter {
       if (!s.degenerate || winner.degenerate) candidates.push_back(&s);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Solution* a, const Solution* b) { return a->outcome.objective > b->outcome.objective; });
-    // One of each: many starts may have gone the same way to infinity, and each stopped somewhere else on it.
-    constexpr double kSameWay = 0.01;
-    candidates.erase(std::unique(candidates.begin(), candidates.end(),
-                                 [](const Solution* a, const Solution* b) {
-                                   return a->outcome.objective - b->outcome.objective <= kSameWay;
-                                 }),
-                     candidates.end());
     candidates.resize(std::min<std::size_t>(candidates.size(), 5));
     std::optional<Solution> chosen;
     for (const Solution* candidate : candidates) {
@@ -299,9 +292,7 @@ class Fitter {
           (!chosen || solution.outcome.objective > chosen->outcome.objective))
         chosen = std::move(solution);
     }
-    if (!chosen) return;
-    result.gate_separated = chosen->penalty != 0;  // else a proper maximum, and the supremum is another solution's
-    winner = std::move(*chosen);
+    if (chosen) winner = std::move(*chosen);
   }
 
   // A separated solution carried on under the ridge.
@@ -374,12 +365,6 @@ class Fitter {
     else if (result.gate_separated)
       warnings.push_back(
           "The gate separates the data: its coefficients run to infinity, those shown are where it stopped.");
-    else if (std::isfinite(result.supremum_log_likelihood))
-      warnings.push_back(
-          fmt::format("A solution whose gate separates the data tends to a higher log-likelihood ({:.3f}) as its "
-                      "coefficients run to "
-                      "infinity; it was set aside, what is shown is a maximum.",
-                      result.supremum_log_likelihood));
     if (winner.degenerate)
       warnings.push_back(
           "An expert sits at the noise floor (--sigma-floor): the likelihood has a spike there and no maximum. Use "

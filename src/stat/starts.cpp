@@ -192,17 +192,8 @@ void StartMaker::start_gate(Gate& gate, RandomStream& stream) const {
 Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
   const int k = prototype_.expert_count();
   const Index n = space_.rows();
-  // In small samples two of three times with columns of random importance: in one fixed metric most seedings end at the
-  // same clusters.
-  constexpr double kStretched = 2.0 / 3, kStretch = 0.5;  // share; standard deviation of the logarithm
-  Matrix stretched;
-  if (is_small_sample(n) && stream.uniform() < kStretched) {
-    stretched = space_;
-    for (Index j = 0; j < stretched.cols(); ++j) stretched.col(j) *= std::exp(kStretch * stream.normal());
-  }
-  const Matrix& space = stretched.size() > 0 ? stretched : space_;
   // k-means++ seeding (Arthur and Vassilvitskii 2007), then Lloyd's iterations.
-  Matrix centre(k, space.cols());
+  Matrix centre(k, space_.cols());
   Vector distance = Vector::Constant(n, std::numeric_limits<double>::infinity());
   for (int j = 0; j < k; ++j) {
     Index chosen = 0;
@@ -210,12 +201,12 @@ Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
       chosen = static_cast<Index>(stream.index(static_cast<std::uint64_t>(n)));
     else
       chosen = static_cast<Index>(stream.categorical(distance.data(), static_cast<std::size_t>(n)));
-    centre.row(j) = space.row(chosen);
-    distance = distance.cwiseMin((space.rowwise() - centre.row(j)).rowwise().squaredNorm());
+    centre.row(j) = space_.row(chosen);
+    distance = distance.cwiseMin((space_.rowwise() - centre.row(j)).rowwise().squaredNorm());
   }
   std::vector<int> member(static_cast<std::size_t>(n), 0);
   for (int round = 0; round < 10; ++round) {
-    Matrix score = -2 * space * centre.transpose();
+    Matrix score = -2 * space_ * centre.transpose();
     score.rowwise() += centre.rowwise().squaredNorm().transpose();
     bool moved = false;
     for (Index i = 0; i < n; ++i) {
@@ -227,10 +218,10 @@ Matrix StartMaker::kmeans_memberships(RandomStream& stream) const {
       }
     }
     if (!moved) break;
-    Matrix sum = Matrix::Zero(k, space.cols());
+    Matrix sum = Matrix::Zero(k, space_.cols());
     Vector count = Vector::Zero(k);
     for (Index i = 0; i < n; ++i) {
-      sum.row(member[static_cast<std::size_t>(i)]) += space.row(i);
+      sum.row(member[static_cast<std::size_t>(i)]) += space_.row(i);
       count(member[static_cast<std::size_t>(i)]) += 1;
     }
     for (int j = 0; j < k; ++j)

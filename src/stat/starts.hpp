@@ -10,11 +10,6 @@
 
 namespace clearway::detail {
 
-/// Small samples have more local optima for their experts, and cost little: starts are made to differ more there.
-inline bool is_small_sample(Eigen::Index rows) {
-  return rows < 1000;
-}
-
 /// Makes starts for one data set on the working scale.
 class StartMaker {
  public:

@@ -20,8 +20,6 @@ constexpr double kOverlap = 0.25;  // normalised entropy of responsibilities fro
 constexpr Eigen::Index kFewRows = 5000;
 constexpr int kReseedRounds = 2;
 constexpr double kClearlyNested = 25.0;  // log-likelihood units by which a smaller model cannot catch up
-constexpr std::size_t kAlike = 3;        // starts that look alike after their short runs and are polished at once
-constexpr double kLooksAlike = 2e-4;     // mean log-likelihood within which they do
 constexpr double kAgreement = 1e-6;      // relative difference of log-likelihoods that counts as the same optimum
 // Streams of randomness, so that no two uses share one.
 constexpr std::uint64_t kStartStream = 1000;
@@ -77,8 +75,7 @@ StartKind Tournament::kind_of(std::size_t number) const {
   if (number == 0 && options_.method == FitMethod::automatic && spectral_applies_) return StartKind::spectral;
   static constexpr StartKind kCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::kmeans,
                                          StartKind::random, StartKind::kmeans, StartKind::planes};
-  static constexpr StartKind kSmallCycle[] = {StartKind::kmeans, StartKind::planes, StartKind::random};
-  return is_small_sample(data_.rows()) ? kSmallCycle[number % 3] : kCycle[number % 6];
+  return kCycle[number % 6];
 }
 
 // Makes starts number first .. first + count - 1. All run for a few iterations, the better third for the full short
@@ -106,28 +103,10 @@ void Tournament::short_runs(std::size_t first, std::size_t count) {
   });
   for (auto& n : notes)
     for (auto& text : n) diagnoses_.push_back(std::move(text));
-  if (is_small_sample(data_.rows())) set_repetitions_aside(offset);
   const std::vector<std::size_t> order = pool_.better_third(offset, options_.polished, Better::larger);
   parallel_for(order.size(), settings_.threads, [&](std::size_t i) {
     continue_run(order[i], *engines[order[i] - offset], options_.short_iterations - screening);
   });
-}
-
-// Starts that stand exactly where an earlier one of their kind does (the same clusters, found again) would only repeat
-// it, and their agreement would prove nothing.
-void Tournament::set_repetitions_aside(std::size_t first) {
-  constexpr double kRounding = 1e-10;
-  for (std::size_t i = first; i < pool_.size(); ++i) {
-    StartRecord& record = pool_.records[i];
-    if (!record.failure.empty()) continue;
-    std::set<double>& known = screened_[record.kind];
-    const double value = record.short_log_likelihood, slack = kRounding * std::abs(value);
-    const auto near = known.lower_bound(value - slack);
-    if (near != known.end() && *near <= value + slack)
-      record.failure = "stands where an earlier start does";
-    else
-      known.insert(value);
-  }
 }
 
 // Some more iterations of one start on the rows of the tournament.
@@ -187,8 +166,7 @@ bool Tournament::noise_vanishes_somewhere(const MixtureModel& model) const {
 }
 
 // Carries the best not yet polished starts to convergence on all rows: `count` regular ones and the best degenerate
-// one when it looks better than all others. In small samples, of starts that look alike, which will mostly end at one
-// optimum, only so many that their agreement is evidence; a start that looks worse may lead to a better optimum.
+// one when it looks better than all others.
 void Tournament::polish_best(int count) {
   std::vector<std::size_t> order(pool_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -197,17 +175,9 @@ void Tournament::polish_best(int count) {
     if (pool_.records[a].degenerate != pool_.records[b].degenerate) return !pool_.records[a].degenerate;
     return pool_.records[a].short_log_likelihood > pool_.records[b].short_log_likelihood;
   });
-  std::vector<std::size_t> chosen, alike;
-  for (std::size_t i : order) {
-    if (static_cast<int>(chosen.size()) >= count || pool_.records[i].degenerate) continue;
-    const bool enough = is_small_sample(data_.rows()) && chosen.size() >= kAlike;
-    const auto short_run = [&](std::size_t start) { return pool_.records[start].short_log_likelihood; };
-    const bool repeats =
-        enough && short_run(chosen[chosen.size() - kAlike]) - short_run(i) <= kLooksAlike * total_weight();
-    (repeats ? alike : chosen).push_back(i);
-  }
-  for (std::size_t i : alike)
-    if (static_cast<int>(chosen.size()) < count) chosen.push_back(i);
+  std::vector<std::size_t> chosen;
+  for (std::size_t i : order)
+    if (static_cast<int>(chosen.size()) < count && !pool_.records[i].degenerate) chosen.push_back(i);
   bool degenerate_known =
       std::any_of(solutions_.begin(), solutions_.end(), [](const Solution& s) { return s.degenerate; });
   for (std::size_t i : order)
@@ -304,7 +274,6 @@ void Tournament::run() {
     batch = std::min<int>(first_batch(), options_.max_starts - static_cast<int>(made));
   }
   check_nested();
-  start_from_dense();
   if (!best(true)) world_error("fitting failed: {}", pool_.failure("no start gave a finite likelihood"));
 }
 
@@ -328,26 +297,6 @@ void Tournament::check_nested() {
     polish({start});
     found = best(options_.keep_degenerate);
   }
-}
-
-// The likelihood of a top-k gate jumps, that of the dense gate does not: its optimum is one more start for gates that
-// select by their scores.
-void Tournament::start_from_dense() {
-  if (prototype_.gate.is_smooth() || !prototype_.gate.is_linear() || !options_.constraints.empty() ||
-      options_.gate.top_k_rule != TopKRule::score)
-    return;
-  FitOptions options = options_;
-  options.gate.top_k = 0;
-  const FitResult dense = fit(data_, options);
-  if (!std::isfinite(dense.log_likelihood)) return;
-  MixtureModel model = scaling_.to_standard(dense.model);
-  Gate gate = prototype_.gate;
-  gate.parameters() = model.gate.parameters();
-  model.gate = std::move(gate);
-  model.gate.pin();
-  const std::size_t start = pool_.add(model, StartKind::nested);
-  pool_.records[start].short_log_likelihood = dense.log_likelihood;
-  polish({start});
 }
 
 // What a constant gate reaches from the experts of a solution in a short run.
@@ -408,7 +357,7 @@ int Tournament::first_batch() const {
 }
 int Tournament::polish_count(bool overlapping) const {
   if (options_.starts > 0) return options_.polished;
-  return std::min(24, static_cast<int>(options_.polished * std::pow(smallness(), 1.25))) + (overlapping ? 2 : 0);
+  return std::min(12, static_cast<int>(options_.polished * std::pow(smallness(), 0.75))) + (overlapping ? 2 : 0);
 }
 
 }  // namespace clearway::detail

@@ -2,10 +2,8 @@
 // expert of their own, smaller models that the model contains as further starts; until the evidence suffices.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -59,14 +57,12 @@ class Tournament {
   void report(double fraction, const std::string& what) const;
   StartKind kind_of(std::size_t number) const;
   void short_runs(std::size_t first, std::size_t count);
-  void set_repetitions_aside(std::size_t first);
   void continue_run(std::size_t start, EmEngine& engine, int iterations);
   void reseeded_runs(const Solution& best);
   void polish_best(int count);
   void polish(const std::vector<std::size_t>& chosen);
   Solution polish_one(std::size_t start, EmEngine& engine);
   void check_nested();
-  void start_from_dense();
   double constant_gate_objective(const Solution& solution) const;
   bool overlaps(const Solution& solution) const;
   bool reseed_improves();
@@ -87,7 +83,6 @@ class Tournament {
   bool stable_under_reseeding_ = false;
   std::unique_ptr<EmEngine> engine_;
   StartPool pool_;
-  std::map<StartKind, std::set<double>> screened_;  ///< log-likelihoods of starts after their first iterations
   std::vector<Solution> solutions_;
   std::vector<std::string> diagnoses_;
 };

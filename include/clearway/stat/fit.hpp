@@ -55,7 +55,7 @@ inline std::span<const EnumName<StartKind>> enum_names(StartKind) {
       {StartKind::planes, "planes", "local planes through random neighbourhoods"},
       {StartKind::random, "random", "random memberships"},
       {StartKind::reseeded, "reseeded", "the best solution, one expert moved to the rows explained worst"},
-      {StartKind::nested, "nested", "the optimum of a smaller model; top-k gates: of the dense gate"},
+      {StartKind::nested, "nested", "the optimum of a smaller model"},
       {StartKind::user, "user", "given by the caller"},
       {StartKind::regions, "regions", "k-means++ on the gate inputs"},
   }};
@@ -230,8 +230,7 @@ struct FitResult {
   std::vector<StartRecord> start_records;
   std::vector<IterationRecord> history;
   bool gate_separated = false;  ///< some gate coefficient runs to infinity without the ridge
-  /// What the likelihood tends to along the best separated solution, where there is one: this one, or one set aside.
-  double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();
+  double supremum_log_likelihood = std::numeric_limits<double>::quiet_NaN();    ///< then: what the likelihood tends to
   double degenerate_log_likelihood = std::numeric_limits<double>::quiet_NaN();  ///< best solution with a spike, if any
   double gate_ridge = 0;      ///< ridge per row on standardised gate coefficients that was active at the end; 0: none
   int ridge_reference = 0;    ///< the expert (from 0) relative to which the ridge saw the others

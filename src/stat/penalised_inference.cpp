@@ -35,10 +35,7 @@ FitResult refit_selected(const Data& data, const FitOptions& options, const Pena
   start.constraints = zero_slopes(point);
   FitOptions own = detail::refit_options(start, options, kOwnStarts, options.seed);
   own.threads = options.threads;
-  FitResult result = fit(data, own, &start);
-  if (result.reason == StopReason::degenerate)
-    result.warnings.emplace_back("The chosen model has an expert at the noise floor on these rows.");
-  return result;
+  return fit(data, own, &start);
 }
 
 RowHalves random_halves(Index rows, std::int64_t seed) {
@@ -56,14 +53,12 @@ RowHalves random_halves(Index rows, std::int64_t seed) {
 std::string selection_caution(PenaltyInference kind) {
   if (kind == PenaltyInference::naive)
     return "Standard errors after selection are naive: they take the inputs as if they had been chosen before the data "
-           "were seen. Slopes were chosen because they were large in these rows, so intervals cover less often than "
-           "they "
-           "say and p-values are too small (Berk et al. 2013); --penalty-inference split is valid.";
+           "were seen. Slopes were chosen because they were large in these rows, so intervals cover less often "
+           "than they say and p-values are too small (Berk et al. 2013); --penalty-inference split is valid.";
   if (kind == PenaltyInference::split)
     return "Inputs and the number of experts were chosen on one random half of the rows; estimates, standard errors "
-           "and "
-           "tests are those of the other half alone, which knows nothing of the choice (Cox 1975; Wasserman and Roeder "
-           "2009). They are about the chosen model.";
+           "and tests are those of the other half alone, which knows nothing of the choice (Cox 1975; Wasserman and "
+           "Roeder 2009). They are about the chosen model.";
   return "";
 }
 

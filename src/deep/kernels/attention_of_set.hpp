@@ -1,4 +1,5 @@
-// Causal attention of one head, forward and backward, over the tile products of kernels_of_set.hpp, which includes this file.
+// Causal attention of one head, forward and backward, over the tile products of product_of_set.hpp. Common text of
+// the instruction sets, included by kernels_of_set.hpp.
 //
 // Keys and values are packed once per head: keys transposed (right factor of scores), values as panels (right factor of
 // outputs), both filled up with zeros to whole panels. Blocks of rows then walk over the panels that one of their queries
@@ -7,6 +8,8 @@
 #pragma once
 
 #include "kernels/attention_head.hpp"
+#include "kernels/packing_of_set.hpp"
+#include "kernels/product_of_set.hpp"
 
 namespace clearway::kernels {
 namespace {
@@ -89,15 +92,6 @@ CLEARWAY_INLINE void transpose_rows(const float* panels, std::size_t rows, std::
   for (std::size_t c = 0; c < width; c += kPanel)
     pack_transposed(panels + c * rows + row * kPanel, kPanel, width - c < kPanel ? width - c : kPanel, kPanel, false,
                     to + c * kPanel);
-}
-
-/// x in columns below `seen`, `other` in the rest; the first lane is column c.
-CLEARWAY_INLINE Vector seen_part(Vector x, std::size_t c, std::size_t seen, Vector other) {
-  alignas(64) static constexpr std::int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Bits column;
-  __builtin_memcpy(&column, kNumbers, sizeof column);
-  const auto left = static_cast<std::int32_t>(seen > c ? seen - c : 0);
-  return column < left ? x : other;
 }
 
 /// Scores of a row, in panels `chunk` apart, become exp(score - largest), and 0 where they are not seen. Returns the

@@ -1,16 +1,12 @@
-// Layer norm of rows, forward and backward; formulas at the head of layer_norm.hpp. Included by kernels_of_set.hpp behind
-// attention_of_set.hpp.
+// Layer norm of rows, forward and backward; formulas at the head of layer_norm.hpp. Common text of the instruction sets,
+// included by kernels_of_set.hpp.
 #pragma once
+
+#include "kernels/kernel_table.hpp"
+#include "kernels/vector_math.hpp"
 
 namespace clearway::kernels {
 namespace {
-
-CLEARWAY_INLINE void store_part(float* to, std::size_t c, std::size_t columns, Vector value) {
-  if (c + kLanes <= columns) return store(to + c, value);
-  float part[kLanes];
-  store(part, value);
-  for (std::size_t i = c; i < columns; ++i) to[i] = part[i - c];
-}
 
 void layer_norm_forward(const LayerNormRows& call) {
   const std::size_t d = call.width;

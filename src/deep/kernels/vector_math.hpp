@@ -1,5 +1,6 @@
-// Vectors of CLEARWAY_LANES floats on the compiler's vector extension, with exp and the normal distribution function.
-// Included by one file per instruction set, inside no namespace of its own name: everything has internal linkage.
+// Vectors of CLEARWAY_LANES floats on the compiler's vector extension, with exp and the normal distribution function, and
+// parts of vectors at the ends of rows. Included by one file per instruction set, inside no namespace of its own name:
+// everything has internal linkage.
 //
 // exp x = 2^n (1 + r + r^2 q(r)), n = round(x / log 2), |r| <= log(2) / 2, q of degree 4 by least squares at Chebyshev
 // nodes (relative error 8e-9 before rounding). Phi(x) = 1/2 + x P(x^2) / Q(x^2) for |x| <= 5.6, P and Q of degree 5 with
@@ -15,6 +16,7 @@
 #endif
 
 #define CLEARWAY_INLINE inline __attribute__((always_inline))
+#define CLEARWAY_UNROLL _Pragma("GCC unroll 16")
 
 namespace clearway::kernels {
 namespace {
@@ -30,6 +32,29 @@ CLEARWAY_INLINE Vector load(const float* from) {
 }
 CLEARWAY_INLINE void store(float* to, Vector value) {
   __builtin_memcpy(to, &value, sizeof value);
+}
+/// A vector of `columns` numbers from column c; zeros beyond.
+CLEARWAY_INLINE Vector load_part(const float* from, std::size_t c, std::size_t columns) {
+  if (!from) return Vector{};
+  if (c + kLanes <= columns) return load(from + c);
+  float part[kLanes] = {};
+  for (std::size_t i = c; i < columns; ++i) part[i - c] = from[i];
+  return load(part);
+}
+/// Writes only the first `columns` numbers of a row.
+CLEARWAY_INLINE void store_part(float* to, std::size_t c, std::size_t columns, Vector value) {
+  if (c + kLanes <= columns) return store(to + c, value);
+  float part[kLanes];
+  store(part, value);
+  for (std::size_t i = c; i < columns; ++i) to[i] = part[i - c];
+}
+/// x in columns below `seen`, `other` in the rest; the first lane is column c.
+CLEARWAY_INLINE Vector seen_part(Vector x, std::size_t c, std::size_t seen, Vector other) {
+  alignas(64) static constexpr std::int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Bits column;
+  __builtin_memcpy(&column, kNumbers, sizeof column);
+  const auto left = static_cast<std::int32_t>(seen > c ? seen - c : 0);
+  return column < left ? x : other;
 }
 /// Past the caches; `to` must be aligned to the vector's size.
 CLEARWAY_INLINE void stream_store(float* to, Vector value) {

@@ -1,6 +1,8 @@
 // clearway evaluate: a text, or labelled texts, measured.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "../interruptible.hpp"
 #include "clearway/train/classification_task.hpp"
 #include "clearway/train/language_task.hpp"
@@ -23,8 +25,9 @@ Json evaluate_classifier(const EvaluateRequest& request, Context& context, Train
   if (data.labels != labels) user_error("{}: its labels are not those that the run was trained with", texts.train);
   auto classifier = std::make_shared<train::TextClassifier>(run.model, static_cast<std::int64_t>(labels.size()));
   const train::CheckpointFolder checkpoints(run.folder);
-  train::load_into(*classifier, checkpoints.load_model(request.which),
-                   checkpoints.file(request.which, "model.safetensors"));
+  const std::string file = checkpoints.file(run.which, "model.safetensors");
+  train::load_into(*classifier, checkpoints.load_model(run.which), file);
+  require_finite(*classifier, file);
   classifier->to(device);
   classifier->eval();
   const auto encoded =
@@ -43,7 +46,9 @@ Json evaluate_classifier(const EvaluateRequest& request, Context& context, Train
 ExitCode evaluate(EvaluateRequest& request, Context& context) {
   prepare_torch(context.common.threads);
   const torch::Device device = device_of(request.device);
-  TrainedRun run = open_trained_run(request.run, request.which, device);
+  const std::string asked = context.options.given("checkpoint") ? request.which : "";
+  TrainedRun run = open_trained_run(request.run, asked, device);
+  warn_of_last(run, asked, context);
   Json out;
   if (run.request.task == TaskKind::classify) {
     out = evaluate_classifier(request, context, run, device);
@@ -64,6 +69,9 @@ ExitCode evaluate(EvaluateRequest& request, Context& context) {
     part = {read_file(request.data), request.data};
   }
   const train::EncodedText text = train::encode_text(part, *run.tokenizer);
+  if (text.tokens.size() < 2)
+    user_error("{}: must have at least 2 tokens, one to predict and one before it, not {}", part.source,
+               text.tokens.size());
   const auto progress = context.console.progress();
   if (request.by_competition)
     for (const auto& layer : run.model->mixtures()) layer->decide_by_response(true);
@@ -73,16 +81,16 @@ ExitCode evaluate(EvaluateRequest& request, Context& context) {
   const auto score =
       train::score_text(*run.model, text.tokens, 32, request.stride > 0 ? request.stride : context_length, 0,
                         [&](double fraction) { progress(fraction, "measuring"); });
-  out = {{"data", part.source}, {"checkpoint", request.which}, {"step", run.state.step}, {"unknown", text.unknown}};
+  if (!std::isfinite(score.nats))
+    world_error("{}: the loss on {} is not finite: weights of checkpoint '{}' are too large", request.run, part.source,
+                run.which);
+  out = {{"data", part.source}, {"checkpoint", run.which}, {"step", run.state.step}};
   out.update(score_json(score, text));
-  if (text.unknown > 0)
-    context.console.warn(
-        fmt::format("{} of {} tokens are unknown to the vocabulary", text.unknown, text.tokens.size()));
   for (const auto& layer : run.model->mixtures()) layer->decide_by_response(false);
-  out["layers"] = layers_json(diagnose_text(*run.model, text, device));
-  context.console.print(context.common.json ? json_text(out)
-                                            : score_text_lines(out, measured_in_bits(run.tokenizer->kind())) +
-                                                  layers_table(out["layers"]));
+  add_layers(out, *run.model, text, device);
+  context.console.print(context.common.json
+                            ? json_text(out)
+                            : score_text_lines(out, measured_in_bits(run.tokenizer->kind())) + layers_table(out));
   return ExitCode::success;
 }
 

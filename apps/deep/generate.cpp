@@ -21,7 +21,9 @@ Json as_text(const std::string& bytes) {
 
 ExitCode generate(GenerateRequest& request, Context& context) {
   prepare_torch(context.common.threads);
-  TrainedRun run = open_trained_run(request.run, request.which, torch::Device(torch::kCPU));
+  const std::string asked = context.options.given("checkpoint") ? request.which : "";
+  TrainedRun run = open_trained_run(request.run, asked, torch::Device(torch::kCPU));
+  warn_of_last(run, asked, context);
   if (run.request.task != TaskKind::language) user_error("{}: is a classifier, not a language model", request.run);
   train::TokenIds beginning = run.tokenizer->encode(request.prompt, "prompt");
   const auto unknown = std::count(beginning.begin(), beginning.end(), run.tokenizer->unknown());

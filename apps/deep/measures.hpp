@@ -10,15 +10,16 @@
 
 namespace clearway::cli {
 
-/// Bits, perplexities and the number of tokens.
+/// Bits, perplexities, the number of tokens and how many of the text's are unknown.
 Json score_json(const train::TextScore& score, const train::EncodedText& text);
-/// One line for people.
+/// One line for people, and a second one where tokens are unknown: what is predicted then is less than the bytes.
 std::string score_text_lines(const Json& score, bool bits);
 /// Diagnoses on the first 16 windows of a text; empty for a text shorter than one, or a model without sparse layers.
 std::vector<train::LayerDiagnostics> diagnose_text(deep::LanguageModel& model, const train::EncodedText& text,
                                                    const torch::Device& device);
-Json layers_json(const std::vector<train::LayerDiagnostics>& layers);
-/// A table for people; empty without layers.
-std::string layers_table(const Json& layers);
+/// The same under "layers", and under "layer_tokens" the number of tokens that it rests on.
+void add_layers(Json& out, deep::LanguageModel& model, const train::EncodedText& text, const torch::Device& device);
+/// A table of what add_layers() wrote, for people; empty without layers.
+std::string layers_table(const Json& measured);
 
 }  // namespace clearway::cli

@@ -48,8 +48,7 @@ void for_all_options(TrainRequest& request, Do&& apply) {
 /// step stays what it was.
 void take_over_options(TrainRequest& request, const RunFolder& folder, const OptionList& options,
                        std::int64_t processes) {
-  const Json before = folder.read_json("config.json");
-  if (before.value("command", std::string()) != "train") user_error("{}: is no run of clearway train", folder.path());
+  const Json before = config_of_trained_run(folder);
   static constexpr std::array<std::string_view, 6> kMayChange{"steps",    "evaluate-every",     "log-every",
                                                               "patience", "evaluation-batches", "accumulate"};
   for_all_options(request, [&](auto& part) {
@@ -184,6 +183,7 @@ class Training {
     train_text_ = train::encode_text(text.train, *tokenizer_);
     valid_text_ = train::encode_text(text.valid, *tokenizer_);
     test_text_ = train::encode_text(text.test, *tokenizer_);
+    warn_of_no_validation(valid_text_.tokens.size() >= 2, "name a text with --valid-data, or raise --valid-share");
     warn_of_unknown(train_text_.unknown, static_cast<std::int64_t>(train_text_.tokens.size()));
     make_model();
     model_->to(device_);
@@ -198,7 +198,15 @@ class Training {
   }
 
   void prepare_classification() {
+    const train::CorpusOptions plain;
+    for (const auto& [name, share, usual] : {std::tuple{"valid", request_.corpus.valid_share, plain.valid_share},
+                                             std::tuple{"test", request_.corpus.test_share, plain.test_share}})
+      if (share != usual && share != 0)
+        user_error("--{}-share cuts a text; labelled texts are not cut: name those to hold out with --{}-data", name,
+                   name);
     const train::ClassificationData data = train::read_classification(request_.texts);
+    warn_of_no_validation(!data.valid.texts.empty(),
+                          "labelled texts are not cut by shares: name some with --valid-data");
     labels_ = data.labels;
     find_tokenizer(data.train.source, [&] {
       std::string all;
@@ -243,7 +251,7 @@ class Training {
     tokenizer_ = train::tokenizer_from_json(before.read_json("vocabulary.json"), before.file("vocabulary.json"));
     if (request_.place.resume) return;
     train::TokenizerOptions own = request_.tokenizer;
-    options_from_config(before.read_json("config.json"), own, before.file("config.json"));
+    options_from_config(config_of_trained_run(before), own, before.file("config.json"));
     const Json of_run = options_to_json(own), asked = options_to_json(request_.tokenizer);
     train::TokenizerOptions::visit(own, [&](std::string_view name, const auto&, const OptionInfo&) {
       const std::string key = snake_case(name);
@@ -251,6 +259,14 @@ class Training {
         user_error("--{} cannot change with --from: the symbols are those of {}", name, from);
     });
     request_.tokenizer = own;
+  }
+
+  /// Without validation no step is the best one; whoever asked for none knows.
+  void warn_of_no_validation(bool has_some, std::string_view remedy) {
+    const bool wanted = !(context_.options.given("valid-share") && request_.corpus.valid_share == 0);
+    if (!has_some && wanted && leads())
+      context_.console.warn(
+          fmt::format("there is nothing to validate with: no best step is chosen, the last one is kept; {}", remedy));
   }
 
   /// Another run's vocabulary may not fit a text.
@@ -267,7 +283,8 @@ class Training {
     const bool begins_elsewhere = !from.empty() && !request_.place.resume;
     train::NamedTensors weights;
     if (begins_elsewhere) {
-      const TrainedRun before = open_trained_run(from, "best", torch::Device(torch::kCPU));
+      const TrainedRun before = open_trained_run(from, "", torch::Device(torch::kCPU));
+      if (leads()) warn_of_last(before, "", context_);
       if (before.request.task != TaskKind::language)
         user_error("--from {}: is a classifier; begin with the run of a language model", from);
       if (context_.options.given("size") && request_.model.size != before.request.size)
@@ -371,8 +388,7 @@ class Training {
       const auto score = train::score_text(*model_, test_text_.tokens, 32, model_->options().context);
       summary["test"] = score_json(score, test_text_);
     }
-    summary["layers"] =
-        layers_json(diagnose_text(*model_, valid_text_.tokens.size() >= 2 ? valid_text_ : train_text_, device_));
+    add_layers(summary, *model_, valid_text_.tokens.size() >= 2 ? valid_text_ : train_text_, device_);
   }
 
   std::string summary_text(const Json& summary, const train::LoopResult& result) const {
@@ -396,7 +412,7 @@ class Training {
       else
         out += "test: " + score_text_lines(test, measured_in_bits(tokenizer_->kind()));
     }
-    return summary.contains("layers") ? out + layers_table(summary["layers"]) : out;
+    return summary.contains("layers") ? out + layers_table(summary) : out;
   }
 
   TrainRequest& request_;

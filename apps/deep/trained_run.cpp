@@ -5,8 +5,11 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
+
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
+#include "clearway/base/text.hpp"
 
 namespace clearway::cli {
 
@@ -68,29 +71,68 @@ bool measured_in_bits(train::TokenizerKind kind) {
          kind == train::TokenizerKind::character;
 }
 
+Json config_of_trained_run(const RunFolder& folder) {
+  Json config = folder.read_json("config.json");
+  if (!config.is_object() || !config.contains("command") || config.at("command") != "train")
+    user_error("{}: is no run of clearway train", folder.path());
+  // Every option of the command, and what it writes beside them.
+  std::vector<std::string> known{"clearway", "command", "labels"};
+  const auto note = [&](std::string_view name, const auto&, const OptionInfo&) { known.push_back(snake_case(name)); };
+  const auto note_all = [&](const auto&... parts) { (std::remove_cvref_t<decltype(parts)>::visit(parts, note), ...); };
+  const TrainRequest request;
+  note_all(request.corpus, request.texts, request.tokenizer, request, request.model, request.loop, request.rate,
+           request.place, CommonOptions());
+  for (const auto& [key, value] : config.items())
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      user_error("{}: unknown key {}{}", folder.file("config.json"), quoted_for_message(key), did_you_mean(key, known));
+  return config;
+}
+
+void require_finite(const torch::nn::Module& model, const std::string& source) {
+  const torch::NoGradGuard off;
+  for (const auto& item : model.named_parameters())
+    if (!item.value().isfinite().all().item<bool>())
+      world_error("{}: '{}' holds numbers that are not finite: the training diverged, or the file is damaged", source,
+                  item.key());
+}
+
 TrainedRun open_trained_run(const std::string& path, const std::string& which, const torch::Device& device) {
-  if (which != "best" && which != "last") user_error("checkpoint must be best or last, not '{}'", which);
-  TrainedRun out{RunFolder::open(path), {}, {}, nullptr, nullptr, {}};
-  out.config = out.folder.read_json("config.json");
-  if (!out.config.is_object() || out.config.value("command", std::string()) != "train")
-    user_error("{}: is no run of clearway train", path);
+  if (!which.empty() && which != "best" && which != "last")
+    user_error("checkpoint must be best or last, not '{}'", which);
+  TrainedRun out{RunFolder::open(path), {}, {}, nullptr, nullptr, {}, which};
+  out.config = config_of_trained_run(out.folder);
   options_from_config(out.config, out.request, path + "/config.json");
   out.tokenizer = train::tokenizer_from_json(out.folder.read_json("vocabulary.json"), path + "/vocabulary.json");
   const train::CheckpointFolder checkpoints(out.folder);
-  if (!checkpoints.has(which))
-    user_error("{}: has no checkpoint '{}' yet; train it until the first evaluation", path, which);
-  out.state = checkpoints.load_state(which);
+  if (which.empty()) out.which = checkpoints.has("best") || !checkpoints.has("last") ? "best" : "last";
+  if (!checkpoints.has(out.which))
+    user_error(
+        "{}: has no checkpoint '{}'{}", path, out.which,
+        out.which == "best" && checkpoints.has("last")
+            ? ": nothing was evaluated yet, or there is nothing to validate with; --checkpoint last has its weights"
+            : " yet; train it until the first evaluation");
+  out.state = checkpoints.load_state(out.which);
   // Schedules of a finished training have as many steps as it had.
   train::LoopOptions loop;
   options_from_config(out.config, loop, path + "/config.json");
   out.model = std::make_shared<deep::LanguageModel>(out.request.model, mixture_options(out.request),
                                                     out.tokenizer->size(), loop.steps);
   // A classifier's weights have a head and other names: whoever opens it loads them.
-  if (out.request.task == TaskKind::language)
-    train::load_into(*out.model, checkpoints.load_model(which), checkpoints.file(which, "model.safetensors"));
+  if (out.request.task == TaskKind::language) {
+    const std::string file = checkpoints.file(out.which, "model.safetensors");
+    train::load_into(*out.model, checkpoints.load_model(out.which), file);
+    require_finite(*out.model, file);
+  }
   out.model->to(device);
   out.model->eval();
   return out;
+}
+
+void warn_of_last(const TrainedRun& run, const std::string& asked, const Context& context) {
+  if (asked.empty() && run.which == "last")
+    context.console.warn(
+        fmt::format("{} has no best checkpoint (nothing to validate with, or no evaluation yet): its last one is taken",
+                    run.folder.path()));
 }
 
 }  // namespace clearway::cli

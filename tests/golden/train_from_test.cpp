@@ -91,6 +91,39 @@ TEST(TrainFrom, SaysWhatDoesNotFit) {
   expect_refusal("--from labelled.txt", "labelled.txt");
 }
 
+// Labelled texts are not cut by shares. What has no best step is measured at its last.
+TEST(TrainClassifier, WithoutValidation) {
+  const Workplace place;
+  write_texts(place);
+  const std::string line =
+      "train --task classify --data labelled.txt --tokenizer word --steps 2 --evaluate-every 1 --size custom --width 8 "
+      "--heads 2 --context 8 --threads 1 ";
+  const Outcome cut = place.run(line + "--valid-share 0.2");
+  EXPECT_EQ(cut.code, 2);
+  EXPECT_NE(cut.err.find("--valid-share cuts a text; labelled texts are not cut"), std::string::npos) << cut.err;
+  const Outcome none = place.run(line + "--out run");
+  EXPECT_EQ(none.code, 0);
+  EXPECT_NE(none.err.find("there is nothing to validate with"), std::string::npos) << none.err;
+  const Outcome measured = place.run("evaluate run --data labelled.txt");
+  EXPECT_EQ(measured.code, 0) << measured.err;
+  EXPECT_NE(measured.err.find("run has no best checkpoint"), std::string::npos) << measured.err;
+  EXPECT_EQ(place.run("evaluate run --data labelled.txt --checkpoint last").out, measured.out);
+  EXPECT_EQ(place.run("evaluate run --data labelled.txt --checkpoint best").code, 2);
+}
+
+TEST(TrainText, TooShortToValidate) {
+  const Workplace place;
+  place.write("text.txt", "to be or not to be");
+  const std::string line = "train --data text.txt --steps 2 --size custom --width 8 --heads 2 --context 4 --threads 1 ";
+  const Outcome none = place.run(line + "--out run");
+  EXPECT_EQ(none.code, 0) << none.err;
+  const std::string said = "there is nothing to validate with";
+  ASSERT_NE(none.err.find(said), std::string::npos) << none.err;
+  EXPECT_EQ(none.err.find(said, none.err.find(said) + 1), std::string::npos) << none.err;  // once
+  EXPECT_EQ(place.run(line + "--valid-share 0").err.find(said), std::string::npos);        // as asked for
+  EXPECT_EQ(place.run("generate run --tokens 2").code, 0);
+}
+
 // "a fine film" has 11 bytes, of which the model sees 8; as words it has 3.
 TEST(TrainClassifier, SaysWhenTextsAreCut) {
   const Workplace place;
@@ -102,7 +135,7 @@ TEST(TrainClassifier, SaysWhenTextsAreCut) {
   EXPECT_NE(bytes.err.find("40 of 40 texts fill all 8 tokens that the model sees, and longer ones lose their tail"),
             std::string::npos)
       << bytes.err;
-  EXPECT_EQ(place.run(line + "--tokenizer word").err, "");
+  EXPECT_EQ(place.run(line + "--tokenizer word --valid-data labelled.txt").err, "");
 }
 
 }  // namespace

@@ -94,6 +94,99 @@ TEST(Generate, SaysWhatIsWrong) {
   EXPECT_EQ(place.run("generate").code, 2);
 }
 
+// A key that is no option leaves the option that was meant at its default: 4 heads fit the shapes of 2.
+TEST(TrainedRun, AKeyThatIsNoOptionIsRefused) {
+  const Workplace place;
+  train(place, "run", repeated("to be or not to be\n", 60), "--steps 2 --evaluate-every 2");
+  const std::string own = place.read("run/config.json");
+  json config = json::parse(own);
+  config["headz"] = config.at("heads");
+  config.erase("heads");
+  place.write("run/config.json", config.dump());
+  for (const char* words : {"evaluate run", "generate run --tokens 2", "train --out run --resume --steps 4",
+                            "train --data text.txt --from run --steps 1"}) {
+    const Outcome outcome = place.run(words);
+    EXPECT_EQ(outcome.code, 2) << words;
+    EXPECT_NE(outcome.err.find("config.json: unknown key 'headz' (did you mean 'heads'?)"), std::string::npos)
+        << outcome.err;
+  }
+  // A run of before an option was has no key for it.
+  config = json::parse(own);
+  config.erase("embedding_deviation");
+  config.erase("tensorboard");
+  place.write("run/config.json", config.dump());
+  EXPECT_EQ(place.run("evaluate run").code, 0);
+}
+
+// The loss of nothing is no number, and neither is that of weights which are none.
+TEST(Evaluate, WhatCannotBeMeasuredIsSaid) {
+  const Workplace place;
+  train(place, "run", repeated("to be or not to be\n", 60), "--steps 2 --evaluate-every 2");
+  for (const auto& [text, tokens] : {std::pair{"", "0"}, std::pair{"t", "1"}}) {
+    place.write("short.txt", text);
+    const Outcome outcome = place.run("evaluate run --data short.txt");
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_NE(outcome.err.find(std::string("short.txt: must have at least 2 tokens, one to predict and one before it, "
+                                           "not ") +
+                               tokens),
+              std::string::npos)
+        << outcome.err;
+  }
+  place.write("short.txt", "to");
+  EXPECT_EQ(place.run("evaluate run --data short.txt").code, 0);
+  // The last number of the file belongs to a parameter: all bits set are NaN.
+  const std::string weights = "run/checkpoints/best/model.safetensors";
+  std::string bytes = place.read(weights);
+  for (std::size_t i = bytes.size() - 4; i < bytes.size(); ++i) bytes[i] = '\xff';
+  place.write(weights, bytes);
+  for (const char* words : {"evaluate run --data short.txt", "generate run --tokens 2"}) {
+    const Outcome outcome = place.run(words);
+    EXPECT_EQ(outcome.code, 1) << words;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_NE(outcome.err.find("holds numbers that are not finite"), std::string::npos) << outcome.err;
+  }
+}
+
+// Half of the words are unknown: bits per byte flatter, and it is said. Layers are measured on 16 windows of 16 tokens.
+TEST(Evaluate, SaysWhatIsUnknownAndWhatLayersRestOn) {
+  const Workplace place;
+  train(place, "run", repeated("a b\n", 200), "--tokenizer word --steps 2 --evaluate-every 2");
+  place.write("other.txt", repeated("a opera\n", 100) + "a\n");  // 302 tokens, 100 of them unknown
+  const Outcome text = place.run("evaluate run --data other.txt");
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("bits per byte (not comparable)"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("33.1 % of the tokens are <unk>"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("sparse layers, on 256 tokens"), std::string::npos) << text.out;
+  const json object = json::parse(place.run("evaluate run --data other.txt --json").out);
+  EXPECT_DOUBLE_EQ(object.at("unknown_share"), 100 / 302.0);
+  EXPECT_EQ(object.at("layer_tokens"), 256);
+  const Outcome known = place.run("evaluate run --data text.txt");
+  EXPECT_EQ(known.out.find("<unk>"), std::string::npos) << known.out;
+  EXPECT_EQ(known.out.find("not comparable"), std::string::npos) << known.out;
+  // The summary of a training whose test text has words that were never learned.
+  place.write("text.txt", repeated("a b\n", 200));
+  const Outcome trained =
+      place.run("train --data text.txt --valid-data text.txt --test-data other.txt --tokenizer word " + kShape +
+                "--steps 2 --out other");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(place.read("other/summary.txt").find("33.1 % of the tokens are <unk>"), std::string::npos);
+  EXPECT_DOUBLE_EQ(json::parse(place.read("other/summary.json")).at("test").at("unknown_share"), 100 / 302.0);
+}
+
+// 3 x 4e6 x 4e6 numbers are more bytes than a process can address.
+TEST(Train, AModelThatDoesNotFit) {
+  const Workplace place;
+  place.write("text.txt", repeated("aaaaaaa\n", 20));
+  const Outcome outcome = place.run(
+      "train --data text.txt --tokenizer character --size custom --layers 1 --sparse-every 0 --width 4000000 --heads 4 "
+      "--context 2 --steps 1 --threads 1");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find("out of memory: the model or its batch does not fit"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("frame #"), std::string::npos) << outcome.err;
+}
+
 // What is measured "by competition" of a run whose router learned it is the plain measure of a policy that always competes.
 TEST(Evaluate, ByCompetitionIsThePolicyThatAlwaysCompetes) {
   const Workplace place;

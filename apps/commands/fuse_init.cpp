@@ -49,6 +49,8 @@ class FuseInitCommand final : public Command {
     for (const Json& modality : spec.at("modalities"))
       text +=
           fmt::format("  {:<20} {}\n", modality.at("name").get<std::string>(), modality.at("kind").get<std::string>());
+    for (const Json& note : spec.at("note"))
+      if (&note != &spec.at("note").front()) text += fmt::format("  note: {}\n", note.get<std::string>());
     text += fmt::format("read it, mend what is guessed wrong, then: clearway fuse train {} --out run/\n", out);
     if (!context.common.quiet) context.console.print(text);
     return ExitCode::success;

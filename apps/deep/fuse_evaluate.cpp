@@ -40,6 +40,7 @@ ExitCode fuse_evaluate(FuseEvaluateRequest& request, Context& context) {
   prepare_torch(context.common.threads);
   FusedRun run = open_fused_run(request.run);
   const FusedSamples samples = read_fused_samples(run, request.data, false);
+  warn_of_samples(run, samples, context.console);
   const auto rows = rows_with_outcome(*samples.tensors, rows_of(run, samples, request.part));
   FuseMeasureOptions options;
   options.replicates = request.replicates;
@@ -60,6 +61,7 @@ ExitCode fuse_evaluate(FuseEvaluateRequest& request, Context& context) {
                short_list(outcomes(run)), short_list(outcomes(other)));
   // The other run reads the same samples in its own way: its modalities, its preparation.
   const FusedSamples theirs = read_fused_samples(other, request.data, false);
+  warn_of_samples(other, theirs, context.console);
   std::map<std::string, std::int64_t> place;
   for (std::size_t i = 0; i < theirs.data.ids.size(); ++i) place[theirs.data.ids[i]] = static_cast<std::int64_t>(i);
   std::vector<std::int64_t> their_rows;

@@ -16,6 +16,7 @@ ExitCode fuse_predict(FusePredictRequest& request, Context& context) {
   prepare_torch(context.common.threads);
   FusedRun run = open_fused_run(request.run);
   const FusedSamples samples = read_fused_samples(run, request.data, true);
+  warn_of_samples(run, samples, context.console);
   std::vector<std::int64_t> rows;
   if (!request.explain.empty()) {
     for (const std::string& id : request.explain) {
@@ -25,7 +26,11 @@ ExitCode fuse_predict(FusePredictRequest& request, Context& context) {
       rows.push_back(found - samples.data.ids.begin());
     }
     const Json out = explain_predictions(*run.ensemble, *samples.tensors, samples.data, rows);
-    context.console.print(context.common.json ? json_text(out) : explanations_text(out));
+    const std::string text = context.common.json ? json_text(out) : explanations_text(out);
+    if (request.out == "-")
+      context.console.print(text);
+    else
+      write_file(request.out, text);
     return ExitCode::success;
   }
   if (samples.own) {
@@ -35,6 +40,8 @@ ExitCode fuse_predict(FusePredictRequest& request, Context& context) {
     std::iota(rows.begin(), rows.end(), 0);
   }
   if (rows.empty()) user_error("there are no samples to predict");
+  if (context.common.json)
+    user_error("--json goes with --explain alone: predictions are a CSV, on standard output or in --out FILE");
   const std::string text = predictions_csv(*run.ensemble, *samples.tensors, samples.data, rows);
   if (request.out == "-")
     context.console.print(text);

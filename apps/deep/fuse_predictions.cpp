@@ -69,10 +69,8 @@ void add_outcomes(Table& table, const train::FusionEnsemble& ensemble, const tra
   const fusion::PreparedTarget& about = ensemble.target();
   if (about.kind == TargetKind::multiclass || about.kind == TargetKind::binary) {
     std::vector<std::string> names;
-    for (const double value : target.col(0)) {
-      const auto index = static_cast<std::size_t>(std::isfinite(value) ? value : -1);
-      names.push_back(index < about.classes.size() ? about.classes[index] : "NA");
-    }
+    for (const double value : target.col(0))
+      names.push_back(std::isfinite(value) ? about.classes.at(static_cast<std::size_t>(value)) : "NA");
     table.columns.push_back(text_column("outcome", names));
     return;
   }

@@ -173,6 +173,17 @@ FusedSamples read_fused_samples(FusedRun& run, const std::string& other, bool pr
   return out;
 }
 
+void warn_of_samples(const FusedRun& run, const FusedSamples& samples, const Console& console) {
+  if (!samples.own) {
+    for (const std::string& note : samples.raw.report.notes()) console.note("note: " + note);
+    for (const std::string& warning : samples.raw.report.warnings()) console.warn(warning);
+  }
+  const std::vector<std::string> names = run.preparation.not_learned(samples.raw);
+  if (!names.empty())
+    console.warn(fmt::format("no training sample of {} had the modality '{}', which counts as absent",
+                             run.folder.path(), fmt::join(names, "', '")));
+}
+
 FusionTrainingResult train_ensemble(const FusionTrainingPlan& plan, const fusion::PreparedData& data,
                                     const train::FusionTensors& tensors, const fusion::FusionSplit& split) {
   FusionTrainingResult out;

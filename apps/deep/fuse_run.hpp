@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../console.hpp"
 #include "../option_list.hpp"
 #include "clearway/fusion/preparation.hpp"
 #include "clearway/fusion/raw_data.hpp"
@@ -59,6 +60,10 @@ struct FusedSamples {
   std::shared_ptr<train::FusionTensors> tensors;
   bool own = true;
 };
+/// Says what a user should know of samples before their numbers: what was left out of others than the run's own, parameters
+/// that no row has, modalities that the run never learned.
+void warn_of_samples(const FusedRun& run, const FusedSamples& samples, const Console& console);
+
 /// Sets the run's split for its own samples. `prediction`: outcomes of other samples may be unknown.
 FusedSamples read_fused_samples(FusedRun& run, const std::string& other, bool prediction);
 

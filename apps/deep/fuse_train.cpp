@@ -86,6 +86,11 @@ ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
   const fusion::FusionSplit split = fusion::split_samples(spec, raw, spec.split.seed);
   if (request.resume) check_split(*folder, folder->read_json("config.json"), raw.ids, split);
   const auto preparation = fusion::Preparation::fit(spec, raw, split.train);
+  for (const fusion::ModalityPreparation& modality : preparation.modalities())
+    if (!modality.learned)
+      context.console.warn(
+          fmt::format("no training sample has the modality '{}': it cannot be learned, and counts as absent everywhere",
+                      modality.spec.name));
   const fusion::PreparedData data = preparation.apply(raw);
   const train::FusionTensors tensors(data);
   if (!request.out.empty() && !folder) {

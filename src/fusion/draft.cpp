@@ -28,7 +28,7 @@ constexpr double kMeasuredTogether = 0.5;
 
 /// How much a column looks like an outcome; 0: not at all.
 int outcome_score(const FoundTable& table, std::size_t column) {
-  static const std::set<std::string> kNames{"label", "target", "outcome", "y", "class", "labels"};
+  static const std::set<std::string> kNames{"label", "target", "outcome", "y", "class", "labels", "died", "deceased"};
   static constexpr std::array kParts{"label",  "target", "outcome", "class",     "death",
                                      "mortal", "surviv", "diagnos", "sentiment", "event"};
   const std::string name = detail::lower_case(table.header[column]);

@@ -117,6 +117,15 @@ void prepare_texts(const ModalityPreparation& preparation, const RawModality& ra
   }
 }
 
+/// Whether one of the samples has anything of a modality.
+bool any_present(const ModalitySpec& spec, const RawModality& raw, Rows samples) {
+  return std::any_of(samples.begin(), samples.end(), [&](std::int64_t i) {
+    const std::int64_t row = raw.offsets[at(i)];
+    if (row == raw.offsets[at(i) + 1]) return false;
+    return raw.kind != ModalityKind::text || !detail::hashed_counts(raw.texts[at(row)], spec).empty();
+  });
+}
+
 std::vector<std::string> summary_names_of(const std::vector<std::string>& columns) {
   std::vector<std::string> names;
   for (const auto& column : columns)
@@ -163,6 +172,7 @@ Preparation Preparation::fit(const FusionSpec& spec, const RawData& raw, Rows tr
     preparation.spec = spec.modalities[m];
     preparation.spec.columns = modality.features;  // patterns resolved
     preparation.grid = spec.grid_of(preparation.spec);
+    preparation.learned = any_present(preparation.spec, modality, train);
     if (modality.kind == ModalityKind::text) {
       preparation.features.emplace_back().name = modality.features[0];
       preparation.inverse_document_frequency = fit_document_frequency(preparation.spec, modality, train);
@@ -212,10 +222,23 @@ PreparedData Preparation::apply(const RawData& raw) const {
   PreparedData data;
   data.ids = raw.ids;
   data.groups = raw.groups;
-  for (std::size_t m = 0; m < modalities_.size(); ++m)
-    data.modalities.push_back(prepare(modalities_[m], raw.modalities[m], raw.samples()));
+  for (std::size_t m = 0; m < modalities_.size(); ++m) {
+    PreparedModality& prepared =
+        data.modalities.emplace_back(prepare(modalities_[m], raw.modalities[m], raw.samples()));
+    if (!modalities_[m].learned) std::fill(prepared.present.begin(), prepared.present.end(), std::uint8_t{0});
+  }
   prepare_target(raw.target, data.target);
   return data;
+}
+
+std::vector<std::string> Preparation::not_learned(const RawData& raw) const {
+  std::vector<std::int64_t> all(at(raw.samples()));
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  std::vector<std::string> names;
+  for (std::size_t m = 0; m < modalities_.size(); ++m)
+    if (!modalities_[m].learned && any_present(modalities_[m].spec, raw.modalities[m], all))
+      names.push_back(modalities_[m].spec.name);
+  return names;
 }
 
 PreparedModality Preparation::prepare(const ModalityPreparation& preparation, const RawModality& raw,
@@ -299,6 +322,7 @@ Json Preparation::to_json() const {
     Json entry = Json::object();
     entry["spec"] = fusion::to_json(modality.spec);
     entry["grid"] = modality.grid;
+    entry["learned"] = modality.learned;
     entry["features"] = Json::array();
     for (const auto& feature : modality.features)
       entry["features"].push_back({{"name", feature.name},
@@ -329,6 +353,7 @@ Preparation Preparation::from_json(const Json& json, const std::string& where) {
     ModalityPreparation modality;
     modality.spec = modality_from_json(entry.at("spec"), entry.where("spec"));
     modality.grid = entry.integer("grid", 0, std::numeric_limits<std::int64_t>::max());
+    if (entry.has("learned")) modality.learned = entry.boolean("learned");  // absent from older files
     for (JsonObject& item : entry.objects("features")) {
       FeaturePreparation feature;
       feature.name = item.text("name");

@@ -381,6 +381,8 @@ class Reader {
                      modality->spec->name, source.name, quoted_for_message(name), did_you_mean(name, known));
         report.absent_parameters.push_back(name);
       }
+    std::erase_if(known, [&](const std::string& name) { return used.count(name) != 0; });
+    for (const auto& name : report.absent_parameters) report.absent_hints.push_back(did_you_mean(name, known));
     for (const auto& [name, rows] : parameters)
       if (used.count(name) == 0) report.rows_of_other_parameters += rows;
   }
@@ -439,8 +441,6 @@ std::vector<std::string> ReadReport::notes() const {
     add(source.rows_without_parameter, where, "rows without parameter skipped");
     add(source.rows_of_other_samples, where, "observations of samples that are not in the target's source left out");
     add(source.rows_of_other_parameters, where, "rows of parameters that no modality names left out");
-    if (!source.absent_parameters.empty())
-      notes.push_back(fmt::format("{}: no row has the parameters {}", where, short_list(source.absent_parameters)));
   }
   for (const auto& modality : modalities) {
     const std::string where = "modality '" + modality.name + "'";
@@ -450,6 +450,23 @@ std::vector<std::string> ReadReport::notes() const {
     if (modality.observations == 0) notes.push_back(where + ": no value at all");
   }
   return notes;
+}
+
+std::vector<std::string> ReadReport::warnings() const {
+  Names warnings;
+  for (const auto& source : sources) {
+    if (source.absent_parameters.empty()) continue;
+    Names absent;
+    for (std::size_t i = 0; i < source.absent_parameters.size(); ++i)
+      absent.push_back(quoted_for_message(source.absent_parameters[i]) + source.absent_hints[i]);
+    const std::size_t rows = source.rows_of_other_parameters;
+    const std::string others = rows == 0 ? std::string()
+                                         : fmt::format(", and {} {} that no modality names", plural(rows, "row"),
+                                                       rows == 1 ? "has a parameter" : "have parameters");
+    warnings.push_back(fmt::format("source '{}': no row has the {} {}, which the model uses{}", source.name,
+                                   absent.size() == 1 ? "parameter" : "parameters", short_list(absent), others));
+  }
+  return warnings;
 }
 
 }  // namespace clearway::fusion

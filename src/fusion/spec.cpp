@@ -176,6 +176,11 @@ void check_modality(const FusionSpec& spec, const ModalitySpec& modality, const 
   const SourceSpec& source = spec.source(modality.source);
   const bool series = is_series(modality.kind);
   const bool long_table = source.format == SourceFormat::long_table;
+  if (spec.target && spec.target->source == modality.source)
+    for (const auto& column : modality.columns)
+      if (std::find(spec.target->column.begin(), spec.target->column.end(), column) != spec.target->column.end())
+        user_error("{}: columns: {} is the target's column: a prediction cannot come from what is predicted", where,
+                   quoted_for_message(column));
   if (modality.columns.empty() && source.format != SourceFormat::npy)
     user_error("{}: columns is missing; \"*\" takes every column of a wide source", where);
   for (const auto& column : modality.columns)

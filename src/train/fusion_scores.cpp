@@ -174,12 +174,15 @@ void add_numbers(std::vector<FusionScore>& out, const Shared& both) {
              [](const Vector& m, const Vector&, const Vector& y) { return r_squared(m, y).value_or(kUndefined); });
   per_output("log_loss", false,
              [](const Vector& m, const Vector& sd, const Vector& y) { return gaussian_log_loss(m, sd, y); });
-  per_output("acc2", true, [](const Vector& m, const Vector&, const Vector& y) {
-    return sign_scores(m, y).accuracy_without_zeros.value_or(kUndefined);
-  });
-  per_output("f1_sign", true, [](const Vector& m, const Vector&, const Vector& y) {
-    return sign_scores(m, y).f1_without_zeros.value_or(kUndefined);
-  });
+  // Whether a sign is right says something of outcomes that take both, such as a sentiment.
+  if ((both->target.array() < 0).any() && (both->target.array() > 0).any()) {
+    per_output("acc2", true, [](const Vector& m, const Vector&, const Vector& y) {
+      return sign_scores(m, y).accuracy_without_zeros.value_or(kUndefined);
+    });
+    per_output("f1_sign", true, [](const Vector& m, const Vector&, const Vector& y) {
+      return sign_scores(m, y).f1_without_zeros.value_or(kUndefined);
+    });
+  }
 }
 
 }  // namespace

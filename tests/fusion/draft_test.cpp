@@ -93,6 +93,14 @@ TEST(Draft, WideTablesWithTextsCopiesOfTheOutcomeAndSubjects) {
   EXPECT_NE(all.find("lookup.csv is left out, for its rows name no sample of visits.csv"), std::string::npos) << all;
 }
 
+TEST(Draft, DiedIsAnOutcome) {
+  DataFolder data;
+  std::string stays = "stay_id,age,died\n";
+  for (int i = 0; i < 30; ++i) stays += fmt::format("{},{},{}\n", 100 + i, 40 + i % 9, i % 3 == 0 ? 1 : 0);
+  data.file("stays.csv", stays);
+  EXPECT_EQ(draft_spec(data.path())["target"]["column"], "died");
+}
+
 TEST(Draft, SaysWhatIsMissing) {
   DataFolder data;
   data.file("a.csv", "id,x\n1,2\n");

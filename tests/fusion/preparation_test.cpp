@@ -64,6 +64,35 @@ TEST(Preparation, ZScoresOfTheTrainingSamples) {
   expect_floats(p.all.target.values, {-5 / scale, 5 / scale, 15 / scale, 35 / scale, -15 / scale});
 }
 
+TEST(Preparation, AModalityOfNoTrainingSampleIsAbsentEverywhere) {
+  for (const bool text : {false, true}) {
+    Prepared p;
+    p.data.file("t.csv", fmt::format("id,y,a\n1,10,\n2,20,\n3,30,{}\n4,40,{}\n", text ? "!" : "", text ? "word" : "5"));
+    p.data.spec(fmt::format(R"({{"sources": {{"t": {{"format": "wide", "path": "t.csv", "id": "id"}}}},
+                                "target": {{"source": "t", "column": "y", "kind": "regression"}},
+                                "modalities": [{{"name": "m", "kind": "{}", "source": "t", "columns": "a"}}]}})",
+                            text ? "text" : "static"));
+    p.raw = p.data.read();
+    p.preparation = Preparation::fit(p.data.spec(), p.raw, Rows{0, 1, 2});
+    p.all = p.preparation.apply(p.raw);
+    EXPECT_FALSE(p.preparation.modalities()[0].learned);
+    EXPECT_EQ(p.all.modalities[0].present, (std::vector<std::uint8_t>{0, 0, 0, 0}));
+    EXPECT_EQ(p.preparation.not_learned(p.raw), Names{"m"});
+    const Preparation again = Preparation::from_json(p.preparation.to_json(), "again");
+    EXPECT_EQ(again.apply(p.raw).modalities[0].present, (std::vector<std::uint8_t>{0, 0, 0, 0}));
+    // One training sample is enough.
+    const Preparation learned = Preparation::fit(p.data.spec(), p.raw, Rows{0, 3});
+    EXPECT_TRUE(learned.modalities()[0].learned);
+    EXPECT_EQ(learned.apply(p.raw).modalities[0].present, (std::vector<std::uint8_t>{0, 0, 0, 1}));
+    EXPECT_EQ(learned.not_learned(p.raw), Names{});
+    // A file of before has no mark: what it holds was learned.
+    Json older = learned.to_json();
+    older["modalities"][0].erase("learned");
+    EXPECT_EQ(Preparation::from_json(older, "older").apply(p.raw).modalities[0].present,
+              (std::vector<std::uint8_t>{0, 0, 0, 1}));
+  }
+}
+
 TEST(Preparation, WinsorisesBeforeTransforming) {
   Prepared p;
   // Quantiles of 0, 3, 8, 99 at 0.25 and 0.75 (type 7): 2.25 and 30.75.

@@ -118,6 +118,28 @@ TEST(RawData, EveryQuirkOfAStayIsReadOrCounted) {
                    "modality 'vitals': 1 values after the horizon left out"}));
 }
 
+TEST(RawData, ForPredictionAbsentParametersAreNamed) {
+  DataFolder data;
+  data.spec(R"({
+    "sources": {"obs": {"format": "long", "path": "obs.csv", "id": "id", "time": "Time"}},
+    "time": {"horizon": 24},
+    "modalities": [{"name": "vitals", "kind": "irregular", "source": "obs", "columns": ["HR", "SysBP", "Temp"]}]})");
+  data.file("obs.csv", "id,Time,Parameter,Value\n1,1,HR,80\n1,1,SystBP,120\n2,1,SystBP,110\n2,2,Urine,5\n");
+  // Nothing to compare by: an error while training, a warning while predicting.
+  EXPECT_EQ(data.error(),
+            "spec.json: modalities: 'vitals': columns: no row of the source 'obs' has the parameter 'SysBP' (did you "
+            "mean 'SystBP'?)");
+  EXPECT_EQ(data.read(true).report.warnings(),
+            Names{"source 'obs': no row has the parameters 'SysBP' (did you mean 'SystBP'?), 'Temp', which the model "
+                  "uses, and 3 rows have parameters that no modality names"});
+  // A name that is used is no slip of the pen of another.
+  data.file("obs.csv", "id,Time,Parameter,Value\n1,1,HR,80\n1,1,SysBP,120\n");
+  EXPECT_EQ(data.read(true).report.warnings(),
+            Names{"source 'obs': no row has the parameter 'Temp', which the model uses"});
+  data.file("obs.csv", "id,Time,Parameter,Value\n1,1,HR,80\n1,1,SysBP,120\n1,1,Temp,37\n");
+  EXPECT_EQ(data.read(true).report.warnings(), Names{});
+}
+
 TEST(RawData, ForPredictionSamplesWithoutOutcomeStay) {
   DataFolder data;
   write_stays(data);

@@ -116,6 +116,11 @@ TEST(FusionSpec, MistakesAreNamedWithTheNearestKey) {
             "spec.json: target: source: 'records' must be of the format wide");
   EXPECT_EQ(error_with(R"({"target": {"column": ["a", "b"]}})"),
             "spec.json: target: column must name one column for the kind binary");
+  Json told = good_spec();  // what is predicted, as a feature
+  told["modalities"][2]["columns"] = {"v8", "death"};
+  EXPECT_EQ(error_of(told),
+            "spec.json: modalities[2] ('scan'): columns: 'death' is the target's column: a prediction cannot come from "
+            "what is predicted");
   EXPECT_EQ(error_with(R"({"split": {"train": 0.7}})"),
             "spec.json: split: train, valid and test must sum to 1, not 0.7 + 0.2 + 0.2 = 1.1");
   EXPECT_EQ(error_with(R"({"split": {"train": 1.7}})"), "spec.json: split: train must be a share from 0 to 1, not 1.7");

@@ -1,4 +1,5 @@
 // `clearway fuse`: train, evaluate, predict and sweep as their users see them, on a small synthetic benchmark.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -120,6 +121,42 @@ TEST_F(Fuse, ExplainSaysWhatEveryModalityChanged) {
   EXPECT_NE(text.out.find("joint router: E"), std::string::npos) << text.out;
 }
 
+TEST_F(Fuse, PredictSaysWhatItCannotWriteAndWritesWhatItCan) {
+  train("--out run");
+  refused("fuse predict run --json", {"--json", "--explain", "CSV"});
+  const std::string id = cells_of(lines_of(place.read("run/predictions.csv"))[1])[0];
+  const std::string shown = ok("fuse predict run --threads 1 --explain " + id).out;
+  EXPECT_EQ(ok("fuse predict run --threads 1 --out why.txt --explain " + id).out, "");
+  EXPECT_EQ(place.read("why.txt"), shown);
+}
+
+// A sign is right or wrong where outcomes take both.
+TEST_F(Fuse, SignScoresAreForOutcomesOfBothSigns) {
+  auto rows = lines_of(place.read("data/labels.csv"));
+  for (const bool both : {false, true}) {
+    std::string numbers = rows[0] + "\n";
+    for (std::size_t i = 1; i < rows.size(); ++i)
+      numbers += fmt::format("{},{}\n", cells_of(rows[i])[0], static_cast<double>(i % 7) + (both ? -3 : 1));
+    place.write("data/labels.csv", numbers);
+    json changed = spec();
+    changed["target"]["kind"] = "regression";
+    changed["target"].erase("positive");
+    write_spec("number.json", changed);
+    ok("fuse train data/number.json --epochs 1 --batch 40 --threads 1 --quiet --force --out numbers");
+    const json summary = json::parse(place.read("numbers/summary.json"));
+    std::set<std::string> names;
+    for (const json& score : summary["test"]["scores"]) names.insert(score["score"].get<std::string>());
+    EXPECT_EQ(names.count("acc2"), both ? 1U : 0U);
+    EXPECT_EQ(names.count("f1_sign"), both ? 1U : 0U);
+    EXPECT_EQ(names.count("rmse"), 1U);
+  }
+}
+
+TEST_F(Fuse, InitSaysWhatItLeftOut) {
+  place.write("data/lookup.csv", "code,meaning\n1,one\n2,two\n");
+  EXPECT_NE(ok("fuse init data --out draft.json").out.find("note: lookup.csv is left out"), std::string::npos);
+}
+
 TEST_F(Fuse, OtherDataAreReadInTheRunsOwnWay) {
   train("--out run");
   make("other", 2);
@@ -135,7 +172,17 @@ TEST_F(Fuse, OtherDataAreReadInTheRunsOwnWay) {
   std::string unknown = rows[0] + "\n";
   for (std::size_t i = 1; i < rows.size(); ++i) unknown += cells_of(rows[i])[0] + ",\n";
   place.write("other/labels.csv", unknown);
-  EXPECT_EQ(lines_of(ok("fuse predict run --data other/spec.json").out).size(), 151U);
+  const auto predicted = lines_of(ok("fuse predict run --data other/spec.json").out);
+  ASSERT_EQ(predicted.size(), 151U);
+  // What is unknown is no class, wherever it stands among known ones.
+  for (std::size_t i = 1; i < predicted.size(); ++i) EXPECT_EQ(cells_of(predicted[i])[1], "NA") << predicted[i];
+  std::string some = rows[0] + "\n";
+  for (std::size_t i = 1; i < rows.size(); ++i) some += (i % 2 == 0 ? rows[i] : cells_of(rows[i])[0] + ",NA") + "\n";
+  place.write("other/labels.csv", some);
+  const auto mixed = lines_of(ok("fuse predict run --data other/spec.json").out);
+  ASSERT_EQ(mixed.size(), 151U);
+  for (std::size_t i = 1; i < mixed.size(); ++i)
+    EXPECT_EQ(cells_of(mixed[i])[1], i % 2 == 0 ? cells_of(rows[i])[1] : "NA") << mixed[i];
   refused("fuse evaluate run --data other/spec.json --part train", {"--part", "--data"});
 }
 

@@ -35,6 +35,7 @@ struct FeaturePreparation {
 struct ModalityPreparation {
   ModalitySpec spec;
   std::int64_t grid = 0;
+  bool learned = true;  ///< some training sample had it; a model knows nothing of a modality that none had
   std::vector<FeaturePreparation> features;
   std::vector<double> summary_mean, summary_sd;    ///< 6 per prepared column: all but "observed"
   std::vector<double> inverse_document_frequency;  ///< texts: one per bucket
@@ -46,10 +47,13 @@ class Preparation {
   /// value, naming it.
   static Preparation fit(const FusionSpec& spec, const RawData& raw, std::span<const std::int64_t> train);
 
+  /// A modality that no training sample had is absent from every sample: what a model has for it is as it was drawn.
   /// Throws std::invalid_argument when modalities or columns are other ones, or a class was never seen.
   PreparedData apply(const RawData& raw) const;
 
   const std::vector<ModalityPreparation>& modalities() const { return modalities_; }
+  /// Names of the modalities that no training sample had and that samples of `raw` have.
+  std::vector<std::string> not_learned(const RawData& raw) const;
   /// What apply() gives, without data: the shapes a model is built for.
   std::vector<ModalityShape> shapes() const;
   const PreparedTarget& target() const { return target_; }  ///< names, classes, centre and scale; no values

@@ -45,6 +45,7 @@ struct SourceReport {
   std::size_t rows_without_parameter = 0, rows_of_other_samples = 0, rows_of_other_parameters = 0;
   std::size_t parameters = 0;                  ///< long: different names, used or not
   std::vector<std::string> absent_parameters;  ///< long: named by a modality, in no row
+  std::vector<std::string> absent_hints;       ///< for each of them: did_you_mean() among those that no modality names
 };
 struct ModalityReport {
   std::string name;
@@ -57,6 +58,8 @@ struct ReadReport {
   std::size_t samples_without_outcome = 0;
   /// One line for each thing that a user should know.
   std::vector<std::string> notes() const;
+  /// One line for each source in which parameters are absent: a renamed one looks like that.
+  std::vector<std::string> warnings() const;
 };
 
 struct RawData {

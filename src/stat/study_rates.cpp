@@ -63,6 +63,18 @@ const PublishedSlope* published_slope(const RateProblem& problem, int fitted, Ra
   return nullptr;
 }
 
+// Every expert of a preset gets this noise: what was published for another one is not beside it then.
+void set_noise(RateProblem& problem, double noise) {
+  for (Expert& expert : problem.truth.experts) {
+    if (!expert.has_sigma())
+      user_error("noise: the {} experts of preset {} have no noise deviation", enum_name(expert.spec().kind),
+                 problem.name);
+    expert.set_sigma(noise);
+  }
+  problem.published.clear();
+  problem.title += fmt::format(", noise {}", noise);
+}
+
 }  // namespace
 
 std::vector<std::int64_t> rate_rows(const std::string& text) {
@@ -81,6 +93,7 @@ std::vector<std::int64_t> rate_rows(const std::string& text) {
     check_rows(sizes, text);
   }
   std::vector<std::int64_t> rows;
+  rows.reserve(sizes.size());
   for (const double size : sizes) rows.push_back(std::llround(size));
   if (rows.size() < 2) user_error("rows must be at least 2 sizes, a slope needs them");
   for (std::size_t i = 1; i < rows.size(); ++i)
@@ -102,10 +115,10 @@ RateProblem rate_problem(const RateStudyOptions& options) {
     refuse(!options.expert.empty(), "expert");
     refuse(!options.method.empty(), "method");
     refuse(options.dim > 0, "dim");
-    refuse(options.noise > 0, "noise");
     if (options.true_experts > 0 && options.true_experts != problem.truth.expert_count())
       user_error("preset {} has {} true experts, not {}", options.preset, problem.truth.expert_count(),
                  options.true_experts);
+    if (options.noise > 0) set_noise(problem, options.noise);
   }
   if (!options.fitted.empty()) problem.fitted = options.fitted;
   for (std::size_t i = 0; i < problem.fitted.size(); ++i) {

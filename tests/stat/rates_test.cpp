@@ -141,6 +141,22 @@ TEST(RateTheory, FollowsTheTableOfExponents) {
   EXPECT_EQ(theoretical_exponent(dense, 3, RateQuantity::regression), std::nullopt) << "the fit goes elsewhere";
 }
 
+TEST(RateProblem, APresetTakesAnotherNoise) {
+  RateStudyOptions options = preset("softmax-gauss");
+  const RateProblem own = rate_problem(options);
+  options.noise = 0.05;
+  const RateProblem problem = rate_problem(options);
+  for (std::size_t k = 0; k < own.truth.experts.size(); ++k) {
+    EXPECT_DOUBLE_EQ(problem.truth.experts[k].sigma(), 0.05);
+    EXPECT_EQ(problem.truth.experts[k].parameters().head(2), own.truth.experts[k].parameters().head(2));
+  }
+  EXPECT_FALSE(own.published.empty());
+  EXPECT_TRUE(problem.published.empty()) << "published for another noise";
+  EXPECT_NE(problem.title, own.title);
+  options.preset = "multinomial";
+  EXPECT_THROW(rate_problem(options), std::invalid_argument) << "classes have no noise deviation";
+}
+
 // Density estimation with a top-k gate needs as many more selected experts as there are fitted ones (arXiv 2309.13850).
 TEST(RateProblem, ATopKGateSelectsMoreExpertsWhenThereAreMore) {
   const RateProblem problem = rate_problem(preset("top-k"));

@@ -110,7 +110,10 @@ struct RateStudyOptions {
           OptionInfo{
               .help = "numbers of experts to fit; default: the true number and one more", .minimum = 1, .maximum = 20});
     field("dim", self.dim, OptionInfo{.help = "free form: number of inputs; default 1", .minimum = 0, .maximum = 100});
-    field("noise", self.noise, OptionInfo{.help = "free form: noise standard deviation; default 0.3", .minimum = 0});
+    field("noise", self.noise,
+          OptionInfo{
+              .help = "noise standard deviation of every true expert; default: the preset's own, 0.3 in the free form",
+              .minimum = 0});
     field("rows", self.rows,
           OptionInfo{.help = "sample sizes: LOW:HIGH:COUNT, evenly spaced in the logarithm, or a list",
                      .metavar = "SIZES"});

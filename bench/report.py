@@ -100,11 +100,11 @@ def main():
     streams = load(folder, "stream")
     if fits:
         out += ["", "## The same tables in R", "",
-                "Clearway: the whole command, from reading the file to the summary, with all its starts. The packages: "
+                "Clearway: the whole command, from reading the file to the summary, with all its starts and standard errors. The packages: "
                 "the fitting call alone, one random start per run (`flexmix-default` as it comes, with "
                 "experts dropped below 5 % and 200 iterations; `-tight` with none dropped and a tolerance of 1e-8). "
                 "All in turns, medians over the runs; ratios are times Clearway's. Wall clock is that of the process, "
-                "for R with its start. Then how far each run stayed below the best of all, and how many came within 0.01 of it.", ""]
+                "for R with its start. Then how far each run stayed below the best of all, and how many came within 0.1 of it.", ""]
         out += peers(fits) + ["", goals(fits)]
     if scale:
         out += ["", "## How a fit grows", "",

@@ -5,7 +5,8 @@ compare.py CLEARWAY OUT.json [--data FOLDER] [--quick]
 
 Clearway's time is that of the whole command: start, reading the table, 12 starts and more, polish. The packages' time is
 that of the fitting call alone, with ONE random start, as they come or with tight tolerances. Medians over repetitions.
-Runs that end below the best log-likelihood of the case by more than 0.01 count as misses.
+Runs that end below the best log-likelihood of the case by more than 0.1 count as misses: less is a fit that stopped a
+little early. Clearway itself fails where it ends more than 0.01 below.
 """
 import argparse
 import json
@@ -17,14 +18,16 @@ import measure  # noqa: E402
 
 # scenario, family, experts, inputs, rows, {method: repetitions}, further options of clearway fit, limit of one run in CPU s
 CASES = [
-    ("gauss", "gaussian", 4, 10, 1000, {"flexmix-default": 3, "flexmix-tight": 3}, [], 60),
+    ("gauss", "gaussian", 4, 10, 1000, {"flexmix-default": 10, "flexmix-tight": 10}, [], 60),
+    ("hard", "gaussian", 6, 2, 2000, {"flexmix-default": 10, "flexmix-tight": 10}, [], 60),
+    ("rare", "gaussian", 3, 2, 2000, {"flexmix-default": 10, "flexmix-tight": 10}, [], 60),
     ("gauss", "gaussian", 4, 10, 10000, {"flexmix-default": 3, "flexmix-tight": 3}, [], 120),
     ("gauss", "gaussian", 2, 1, 1000, {"hmeEM": 3, "flexmix-tight": 3}, [], 60),
-    ("const", "gaussian", 4, 1, 1000, {"regmixEM": 3, "flexmix-constant": 3}, ["--gate", "constant"], 60),
+    ("const", "gaussian", 4, 1, 1000, {"regmixEM": 10, "flexmix-constant": 10}, ["--gate", "constant"], 60),
     ("const", "gaussian", 3, 10, 10000, {"regmixEM": 3, "flexmix-constant": 3}, ["--gate", "constant"], 120),
-    ("pois", "poisson", 3, 2, 1000, {"flexmix-tight": 3}, ["--expert", "poisson"], 60),
+    ("pois", "poisson", 3, 2, 1000, {"flexmix-tight": 10}, ["--expert", "poisson"], 60),
     ("pois", "poisson", 3, 2, 10000, {"flexmix-tight": 3}, ["--expert", "poisson"], 120),
-    ("binom", "binomial", 3, 2, 1000, {"flexmix-tight": 3}, ["--expert", "binomial", "--trials", "trials"], 60),
+    ("binom", "binomial", 3, 2, 1000, {"flexmix-tight": 10}, ["--expert", "binomial", "--trials", "trials"], 60),
     ("binom", "binomial", 3, 2, 10000, {"flexmix-tight": 3}, ["--expert", "binomial", "--trials", "trials"], 120),
     ("gauss", "gaussian", 4, 10, 100000, {"flexmix-default": 1, "flexmix-tight": 1}, [], 600),
 ]
@@ -75,7 +78,7 @@ def compare(case, clearway, folder):
             row["cpu_ratio"] = row["cpu"] / base
             row["wall_ratio"] = row["wall"] / base_wall
             row["ll_minus_best"] = [round(run["ll"] - best, 4) for run in done]
-            row["missed"] = sum(run["ll"] < best - 0.01 for run in done)
+            row["missed"] = sum(run["ll"] < best - 0.1 for run in done)
         rows_out.append(row)
     return rows_out
 
@@ -97,7 +100,7 @@ def main():
                   f"x{row.get('cpu_ratio', float('nan')):7.1f}  ll - best {row.get('ll_minus_best')} "
                   f"{row['failed'] or ''}", flush=True)
         measure.write_json(arguments.out, {"table": "peers", "rows": rows})
-    below = [row for row in rows if row["program"] == "clearway" and row.get("missed")]
+    below = [row for row in rows if row["program"] == "clearway" and min(row.get("ll_minus_best", [0])) < -0.01]
     for row in below:
         print(f"clearway ended below another program: {row['case']} n={row['rows']}", file=sys.stderr)
     return 1 if below else 0

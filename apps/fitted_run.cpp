@@ -50,17 +50,18 @@ ConstraintChoice constraint_choice_of(const FittedRun& run) {
 
 Constraints constraints_of(const ConstraintChoice& choice, const FitOptions& options, const Design& design) {
   const ModelNames names = names_of(design);
-  return find_constraints(choice, Gate(options.gate, static_cast<int>(design.data.gate_inputs.cols()), options.experts),
-                          Expert(options.expert, static_cast<int>(design.data.expert_inputs.cols()),
-                                 static_cast<int>(design.data.response.cols()), design.data.classes),
-                          names.gate_inputs, names.expert_inputs, design.response_names);
+  return find_constraints(
+      choice, Gate(options.gate, static_cast<int>(design.data.gate_inputs.cols()), options.experts),
+      Expert(options.expert, static_cast<int>(design.data.expert_inputs.cols()),
+             static_cast<int>(design.data.response.cols()), design.data.classes, design.data.attributes),
+      names.gate_inputs, names.expert_inputs, design.response_names);
 }
 
 ModelNames names_of(const Design& design) {
   ModelNames names;
   names.responses = design.recipe.target;
   if (has_classes(design.recipe.expert)) names.classes = design.response_names;
-  names.expert_inputs = design.expert_names;
+  names.expert_inputs = design.recipe.coefficient_names();
   names.gate_inputs = design.gate_names;
   return names;
 }

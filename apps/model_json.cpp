@@ -56,6 +56,7 @@ Json recipe_to_json(const DesignRecipe& recipe) {
     json["more_experts"] = Json::array();
     for (const ExpertKind kind : recipe.more_experts) json["more_experts"].push_back(std::string(enum_name(kind)));
   }
+  if (!recipe.attributes.empty()) json["attributes"] = recipe.attributes;
   if (!recipe.event.empty()) json["event"] = recipe.event;
   if (recipe.censored_below) json["censored_below"] = json_number(*recipe.censored_below, "design.censored_below");
   if (recipe.censored_above) json["censored_above"] = json_number(*recipe.censored_above, "design.censored_above");
@@ -130,6 +131,7 @@ struct Shapes {
   int gate_inputs = 0;
   int responses = 1;
   int classes = 0;
+  int attributes = 0;
 };
 
 Shapes shapes_of(const DesignRecipe& recipe) {
@@ -138,6 +140,7 @@ Shapes shapes_of(const DesignRecipe& recipe) {
   shapes.gate_inputs = static_cast<int>(recipe.gate_names().size());
   shapes.responses = static_cast<int>(recipe.target.size());
   shapes.classes = has_classes(recipe.expert) ? static_cast<int>(recipe.classes.size()) : 0;
+  shapes.attributes = static_cast<int>(recipe.attributes.size());
   return shapes;
 }
 
@@ -150,7 +153,8 @@ void require_fit(const MixtureModel& model, const DesignRecipe& recipe) {
     user_error("the gate has {} inputs, the recipe {}", model.gate.inputs(), shapes.gate_inputs);
   for (const Expert& expert : model.experts)
     if (!contains(recipe.kinds(), expert.spec().kind) || expert.inputs() != shapes.expert_inputs ||
-        expert.responses() != shapes.responses || expert.classes() != shapes.classes)
+        expert.responses() != shapes.responses || expert.classes() != shapes.classes ||
+        expert.attributes() != shapes.attributes)
       user_error("the experts ({}, {} inputs, {} responses, {} classes) do not fit the recipe ({}, {}, {}, {})",
                  enum_name(expert.spec().kind), expert.inputs(), expert.responses(), expert.classes(),
                  enum_name(recipe.expert), shapes.expert_inputs, shapes.responses, shapes.classes);
@@ -199,6 +203,17 @@ std::vector<Term> terms_from_json(JsonObject& json, const char* key) {
   return terms;
 }
 
+/// Attributes belong to conditional-logit experts, with a term of one column for every class at the end.
+void check_attributes(const DesignRecipe& recipe, const std::string& where) {
+  if ((recipe.expert == ExpertKind::conditional_logit) == recipe.attributes.empty())
+    user_error("{} must name attributes for conditional-logit experts and only for them", where);
+  const std::size_t needed = recipe.attributes.size() * recipe.classes.size(), terms = recipe.expert_terms.size();
+  const bool fit =
+      needed <= terms && std::all_of(recipe.expert_terms.end() - static_cast<std::ptrdiff_t>(std::min(needed, terms)),
+                                     recipe.expert_terms.end(), [](const Term& term) { return term.width(1) == 1; });
+  if (!fit) user_error("{} needs {} terms of one column at the end of experts_on, one for each class", where, needed);
+}
+
 DesignRecipe recipe_from_json(JsonObject json) {
   DesignRecipe recipe;
   recipe.expert = json.choice<ExpertKind>("expert");
@@ -227,6 +242,8 @@ DesignRecipe recipe_from_json(JsonObject json) {
     for (const std::string& name : json.texts("more_experts"))
       recipe.more_experts.push_back(enum_value<ExpertKind>(json.where("more_experts"), name));
   check_mixture(recipe.kinds());
+  if (json.has("attributes")) recipe.attributes = json.texts("attributes");
+  check_attributes(recipe, json.where("attributes"));
   if (json.has("event")) recipe.event = json.text("event");
   if (json.has("censored_below")) recipe.censored_below = json.number("censored_below");
   if (json.has("censored_above")) recipe.censored_above = json.number("censored_above");
@@ -341,7 +358,7 @@ Expert expert_from_json(JsonObject json, const std::vector<ExpertKind>& kinds, c
   const std::int64_t d = shapes.expert_inputs, m = shapes.responses, c = shapes.classes;
   refuse_excess((2 + d) * std::max({std::int64_t{spec.hidden} + 2, m, c}) + m * (m + 1) / 2, json.where());
 
-  Expert expert(spec, shapes.expert_inputs, shapes.responses, shapes.classes);
+  Expert expert(spec, shapes.expert_inputs, shapes.responses, shapes.classes, shapes.attributes);
   expert.parameters() = vector_of(json.numbers("parameters", static_cast<std::size_t>(expert.parameters().size())));
   json.finish();
   return expert;

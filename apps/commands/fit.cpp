@@ -114,6 +114,7 @@ class FitCommand final : public Command {
     const auto progress = context.console.progress();
     progress(0.0, "reading");
     Table table = read_csv(path_, csv_);
+    if (!extras_.cluster.empty()) columns_.exclude.push_back(extras_.cluster);  // no input unless a term names it
     formula_.apply(table, columns_);
     const std::vector<int> codes = clusters_of(table);
     const Design design = make_design(std::move(table), chosen_columns(), fit_.distinct_kinds(), fit_.gate.kind);

@@ -62,7 +62,7 @@ ConformalQuantiles fit_conformal(const ConstVectorRef& scores, double alpha, std
   out.pooled = conformal_quantile(scores, alpha);
   if (out.pooled == kInfinity)
     out.note = fmt::format(
-        "{} calibration rows are too few for alpha {}: every set holds all classes, every interval "
+        "{} calibration rows are too few for alpha {:.4g}: every set holds all classes, every interval "
         "is infinite",
         scores.size(), alpha);
   std::map<int, std::vector<double>> members;
@@ -76,7 +76,7 @@ ConformalQuantiles fit_conformal(const ConstVectorRef& scores, double alpha, std
     }
     out.too_few[group] = count;
     out.note +=
-        fmt::format("{}group {} has {} calibration rows, too few for alpha {}: it uses the quantile of all rows",
+        fmt::format("{}group {} has {} calibration rows, too few for alpha {:.4g}: it uses the quantile of all rows",
                     out.note.empty() ? "" : "; ", group, count, alpha);
   }
   return out;

@@ -15,6 +15,8 @@ MeanLayout layout_of(const Expert& expert) {
       return {1, 0};
     case ExpertKind::multinomial:
       return {expert.classes() - 1, expert.inputs()};
+    case ExpertKind::conditional_logit:  // what classes have in common stands behind their blocks: one long block
+      return {1, expert.parameters().size() - 1};
     default:
       return {expert.responses(), expert.inputs()};
   }

@@ -63,7 +63,7 @@ void compare_voronoi(const MixtureModel& fitted, const MixtureModel& truth, Comp
   const bool softmax = kind == GateKind::softmax || kind == GateKind::constant;
   if (fitted.gate.spec().kind != kind || fitted.gate.inputs() != truth.gate.inputs() ||
       !(softmax || kind == GateKind::laplace) || truth.experts.front().responses() > 1 ||
-      truth.experts.front().spec().kind == ExpertKind::multinomial) {
+      has_class_logits(truth.experts.front().spec().kind)) {
     result.notes.push_back(
         "Voronoi losses are given for one response and softmax, constant or Laplace gates of one kind.");
     return;

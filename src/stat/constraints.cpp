@@ -25,7 +25,8 @@ ParameterName parse_name(std::string_view text, std::string_view option, int exp
     if (!text.starts_with(part)) continue;
     const std::size_t colon = text.find(':');
     if (colon == std::string_view::npos) continue;
-    const std::string_view digits = text.substr(part.size(), colon - part.size());
+    std::string_view digits = text.substr(part.size(), colon - part.size());
+    while (digits.starts_with(' ')) digits.remove_prefix(1);  // "expert 1: x", as the tables write it
     int number = 0;
     if (!digits.empty()) {
       const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -55,7 +56,9 @@ double parse_value(std::string_view text, std::string_view whole) {
 
 class Finder {
  public:
-  Finder(std::vector<std::string> names, std::string whose) : names_(std::move(names)), whose_(std::move(whose)) {}
+  /// Names from `logarithms` on may be logarithms of positive parameters; those before are coefficients.
+  Finder(std::vector<std::string> names, Eigen::Index logarithms, std::string whose)
+      : names_(std::move(names)), logarithms_(logarithms), whose_(std::move(whose)) {}
 
   /// Place of a name; "sigma" finds "log(sigma)" and says so.
   int find(const std::string& name, std::string_view option, bool& logarithm) const {
@@ -66,7 +69,7 @@ class Finder {
       return static_cast<int>(found - names_.begin());
     };
     if (const auto exact = place(name)) return *exact;
-    if (const auto positive = place("log(" + name + ")")) {
+    if (const auto positive = place("log(" + name + ")"); positive && *positive >= logarithms_) {
       logarithm = true;
       return *positive;
     }
@@ -76,6 +79,7 @@ class Finder {
 
  private:
   std::vector<std::string> names_;
+  Eigen::Index logarithms_;
   std::string whose_;
 };
 
@@ -85,8 +89,9 @@ Constraints find_constraints(const ConstraintChoice& choice, const Gate& gate, c
                              const std::vector<std::string>& gate_inputs, const std::vector<std::string>& expert_inputs,
                              const std::vector<std::string>& responses) {
   Constraints constraints;
-  const Finder in_gate(gate.block_size() > 0 ? gate.block_names(gate_inputs) : std::vector<std::string>(), "the gate");
-  const Finder in_expert(expert.parameter_names(expert_inputs, responses), "the experts");
+  const Finder in_gate(gate.block_size() > 0 ? gate.block_names(gate_inputs) : std::vector<std::string>(),
+                       gate.block_size(), "the gate");
+  const Finder in_expert(expert.parameter_names(expert_inputs, responses), expert.coefficient_count(), "the experts");
   const int experts = gate.experts();
   for (const std::string& text : choice.fix) {
     const std::size_t equals = text.rfind('=');

@@ -7,6 +7,7 @@
 #include "basis.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "design_attributes.hpp"
 #include "design_checks.hpp"
 #include "design_groups.hpp"
 #include "design_response.hpp"
@@ -93,6 +94,12 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
                choice.censored_above.front());
   if (!choice.class_order.empty() && expert != ExpertKind::ordinal)
     user_error("class-order is for ordinal experts, not for {}", enum_name(expert));
+  if (!choice.attributes.empty() && expert != ExpertKind::conditional_logit)
+    user_error("attributes is for conditional-logit experts, not for {}", enum_name(expert));
+  if (choice.attributes.empty() && expert == ExpertKind::conditional_logit)
+    user_error(
+        "attributes must name what differs between the alternatives for conditional-logit experts: NAME for columns "
+        "NAME_<class>");
   if (!choice.offset.empty() && (vector_response || has_classes(expert) || expert == ExpertKind::network))
     user_error("offset needs experts with one linear predictor, not {} experts{}", enum_name(expert),
                vector_response ? " of a vector response" : "");
@@ -101,11 +108,12 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
 /// Every column without a part of its own.
 std::vector<std::string> default_terms(const Table& table, const ColumnChoice& choice) {
   std::vector<std::string> terms;
+  const std::vector<std::string> of_attributes = detail::attribute_columns(table, choice);
   for (const auto& column : table.columns) {
     const std::string& name = column.name;
     const bool taken = contains(choice.target, name) || contains(choice.exclude, name) || name == choice.weights ||
                        name == choice.trials || name == choice.offset || name == choice.id || name == choice.labels ||
-                       name == choice.event;
+                       name == choice.event || contains(of_attributes, name);
     if (!taken) terms.push_back(name);
   }
   return terms;
@@ -124,6 +132,35 @@ std::vector<Term> parse_terms(const Table& table, const ColumnChoice& choice, co
   return terms;
 }
 
+/// A category in a product is coded against its first level. Where the rest of the product is no term of its own that level
+/// has slope 0, while R would give every level one: said, because the model is another one.
+void warn_of_missing_margins(const std::vector<Term>& terms, std::string_view option,
+                             std::vector<std::string>& warnings) {
+  const auto key = [](const Term& term, std::size_t without) {
+    std::multiset<std::string> names;
+    for (std::size_t i = 0; i < term.factors.size(); ++i)
+      if (i != without) names.insert(term.factors[i].names().front());
+    return names;
+  };
+  for (const Term& term : terms)
+    for (std::size_t i = 0; term.factors.size() > 1 && i < term.factors.size(); ++i) {
+      const Factor& factor = term.factors[i];
+      if (factor.transform != Transform::category || factor.levels.empty()) continue;
+      const auto margin = key(term, i);
+      if (std::any_of(terms.begin(), terms.end(),
+                      [&](const Term& other) { return key(other, other.factors.size()) == margin; }))
+        continue;
+      std::vector<std::string> rest;
+      for (std::size_t j = 0; j < term.factors.size(); ++j)
+        if (j != i) rest.push_back(term.factors[j].column);
+      const std::string product = fmt::format("{}", fmt::join(rest, "*"));
+      warnings.push_back(fmt::format(
+          "{}: '{}*{}' stands without '{}' itself, so that the level '{}' of '{}' has slope 0 in it (R gives "
+          "every level a slope of its own); add the term '{}' to estimate it.",
+          option, product, factor.column, product, factor.levels.front(), factor.column, product));
+    }
+}
+
 /// Columns whose cells are needed, in the order of the table.
 std::vector<const Column*> used_columns(const Table& table, const DesignRecipe& recipe, bool with_target) {
   std::set<std::string, std::less<>> names;
@@ -139,9 +176,9 @@ std::vector<const Column*> used_columns(const Table& table, const DesignRecipe& 
   return columns;
 }
 
-/// The rows that have every cell, or an error that names the first missing one.
+/// The rows that have every cell, or an error that names the first missing one and ends with the advice.
 RowSelection select_rows(const Table& table, const std::vector<const Column*>& columns, MissingPolicy policy,
-                         Design& design) {
+                         std::string_view advice, Design& design) {
   std::size_t cells = 0;
   const Column* first = nullptr;
   for (const Column* column : columns) {
@@ -158,8 +195,7 @@ RowSelection select_rows(const Table& table, const std::vector<const Column*>& c
   const std::string missing = fmt::format("{} in {} {} missing in the columns used, the first in {}",
                                           plural(cells, "cell"), plural(design.dropped.size(), "row"),
                                           cells == 1 ? "is" : "are", table.place(first->missing.front(), *first));
-  if (policy == MissingPolicy::error)
-    user_error("{}; leave such rows out with --missing drop, or the column out with --exclude", missing);
+  if (policy == MissingPolicy::error) user_error("{}; {}", missing, advice);
   if (kept.empty()) user_error("{}; no row is complete", missing);
   design.notes.push_back(
       fmt::format("{} of {} left out, because {}.", plural(design.dropped.size(), "row"), table.rows, missing));
@@ -257,6 +293,7 @@ void fill_inputs(Table& table, const RowSelection& rows, const DesignRecipe& rec
     if (!(design.data.weights.sum() > 0.0)) user_error("weights: all weights in '{}' are 0", recipe.weights);
   }
   if (!recipe.offset.empty()) design.data.offset = fill_numbers(table, table.column(recipe.offset), rows);
+  design.data.attributes = static_cast<int>(recipe.attributes.size());
   design.expert_names = recipe.expert_names();
   design.gate_names = recipe.gate_names();
   const bool same = recipe.expert_terms == recipe.gate_terms;
@@ -308,6 +345,12 @@ std::vector<ExpertKind> DesignRecipe::kinds() const {
 
 std::vector<std::string> DesignRecipe::expert_names() const {
   return names_of(expert_terms);
+}
+std::vector<std::string> DesignRecipe::coefficient_names() const {
+  std::vector<std::string> names = expert_names();
+  names.resize(names.size() - attributes.size() * classes.size());
+  names.insert(names.end(), attributes.begin(), attributes.end());
+  return names;
 }
 std::vector<std::string> DesignRecipe::gate_names() const {
   return names_of(gate_terms);
@@ -380,8 +423,18 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
   if (experts_use_inputs) recipe.expert_terms = parse_terms(table, choice, inputs, "experts-on");
   if (gate_uses_inputs)
     recipe.gate_terms = parse_terms(table, choice, choice.gate_on.empty() ? inputs : choice.gate_on, "gate-on");
+  recipe.attributes = choice.attributes;
+  std::vector<std::string> alternatives;
+  if (!recipe.attributes.empty()) {
+    alternatives =
+        detail::classes_of(table, table.column(recipe.target.front()), RowSelection(table.rows), recipe.expert);
+    for (Term& term : detail::attribute_terms(table, choice, alternatives))
+      recipe.expert_terms.push_back(std::move(term));
+  }
 
-  const RowSelection rows = select_rows(table, used_columns(table, recipe, true), choice.missing, design);
+  const RowSelection rows =
+      select_rows(table, used_columns(table, recipe, true), choice.missing,
+                  "leave such rows out with --missing drop, or the column out with --exclude", design);
   fill_groups(table, rows, choice.gate_on.empty(), design);
   fill_labels(table, rows, design);
   find_levels(table, rows, "experts-on", recipe.expert_terms);
@@ -390,18 +443,29 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
   find_bases(table, rows, "gate-on", recipe.gate_terms);
   refuse_too_many_columns(recipe.expert_terms, "experts-on");
   refuse_too_many_columns(recipe.gate_terms, "gate-on");
+  refuse_repeated_names(recipe.attributes, "attributes");
   refuse_repeated_names(recipe.expert_names(), "experts-on");
   refuse_repeated_names(recipe.gate_names(), "gate-on");
 
   detail::fill_response(table, rows, false, recipe, design);
+  if (!alternatives.empty() && recipe.classes != alternatives)
+    user_error(
+        "target: of the classes of '{}' ({}) only {} are in the rows used, which leaves attributes without class",
+        recipe.target.front(), short_list(alternatives), short_list(recipe.classes));
   detail::fill_event(table, rows, recipe, design);
   note_measures(recipe, design);
   for (const auto& name : recipe.target) free_column(table, name);
   fill_inputs(table, rows, recipe, design);
 
-  detail::refuse_constant_columns(design.data.expert_inputs, design.expert_names, "experts-on");
-  design.warnings = detail::collinear_columns(design.data.expert_inputs, design.expert_names, "experts-on");
+  // The columns of attributes are no inputs of their own: theirs may be constant, or sums of each other.
+  const Eigen::Index of_attributes = Eigen::Index{design.data.attributes} * design.data.classes;
+  const auto plain = design.data.expert_inputs.leftCols(design.data.expert_inputs.cols() - of_attributes);
+  detail::refuse_constant_columns(plain, design.expert_names, "experts-on");
+  design.warnings = detail::collinear_columns(plain, design.expert_names, "experts-on");
+  for (auto& sentence : detail::check_attributes(design)) design.warnings.push_back(std::move(sentence));
+  warn_of_missing_margins(recipe.expert_terms, "experts-on", design.warnings);
   if (recipe.gate_terms != recipe.expert_terms) {
+    warn_of_missing_margins(recipe.gate_terms, "gate-on", design.warnings);
     detail::refuse_constant_columns(design.data.gate_inputs, design.gate_names, "gate-on");
     for (auto& sentence : detail::collinear_columns(design.data.gate_inputs, design.gate_names, "gate-on"))
       design.warnings.push_back(std::move(sentence));
@@ -441,7 +505,9 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
       for (const Factor& factor : term.factors) (void)table.column(factor.column);
   for (const auto* name : {&recipe.trials, &recipe.offset})
     if (!name->empty()) (void)table.column(*name);
-  const RowSelection rows = select_rows(table, used_columns(table, needed, false), missing, design);
+  const RowSelection rows =
+      select_rows(table, used_columns(table, needed, false), missing,
+                  "--missing drop leaves such rows out, and predict --missing na their answers", design);
   if (!needed.id.empty()) {
     const Column& id = table.column(needed.id);
     detail::refuse_varying_within_groups(table, rows, id, recipe.gate_terms);

@@ -56,14 +56,7 @@ void fill_classes(const Table& table, const Column& column, const RowSelection& 
                   Design& design) {
   if (!fitted) {
     const std::vector<std::string> order = std::move(recipe.classes);  // ordinal: as the user wants it
-    if (!column.is_text)
-      for (std::size_t i = 0; i < rows.size(); ++i)
-        if (const double value = column.numbers[rows[i]]; !is_whole(value))
-          refuse(table, column, rows[i], recipe.expert, "classes: words or whole numbers", value);
-    recipe.classes = levels_of(column, rows);
-    if (recipe.classes.size() < 2)
-      user_error("target: '{}' holds a single class ('{}') in the rows used; {} experts need at least 2", column.name,
-                 recipe.classes.empty() ? "" : recipe.classes.front(), enum_name(recipe.expert));
+    recipe.classes = classes_of(table, column, rows, recipe.expert);
     if (!order.empty()) put_in_order(column, order, recipe.classes);
     if (recipe.classes.size() > std::max<std::size_t>(2, rows.size() / 2))
       user_error("target: '{}' holds {} classes in {}, fewer than two rows a class", column.name, recipe.classes.size(),
@@ -145,6 +138,19 @@ void refuse_constant_response(const Table& table, const DesignRecipe& recipe, co
 }
 
 }  // namespace
+
+std::vector<std::string> classes_of(const Table& table, const Column& column, const RowSelection& rows,
+                                    ExpertKind kind) {
+  if (!column.is_text)
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (const double value = column.numbers[rows[i]]; !std::isnan(value) && !is_whole(value))
+        refuse(table, column, rows[i], kind, "classes: words or whole numbers", value);
+  std::vector<std::string> classes = levels_of(column, rows);
+  if (classes.size() < 2)
+    user_error("target: '{}' holds a single class ('{}') in the rows used; {} experts need at least 2", column.name,
+               classes.empty() ? "" : classes.front(), enum_name(kind));
+  return classes;
+}
 
 void fill_response(const Table& table, const RowSelection& rows, bool fitted, DesignRecipe& recipe, Design& design) {
   const auto n = static_cast<Eigen::Index>(rows.size());

@@ -66,12 +66,6 @@ namespace {
 /// A text column is taken for a numeric one with slips when more than this share of its cells are numbers.
 constexpr double kMostlyNumbers = 0.95;
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 std::vector<std::string> column_names(const Table& table) {
   std::vector<std::string> names;
   for (const auto& column : table.columns) names.push_back(column.name);
@@ -112,7 +106,7 @@ std::string_view argument_of(std::string_view text, std::string_view function) {
   if (!text.starts_with(function) || !text.ends_with(')')) return {};
   text.remove_prefix(function.size());
   if (!text.starts_with('(')) return {};
-  return trimmed(text.substr(1, text.size() - 2));
+  return trimmed_term(text.substr(1, text.size() - 2));
 }
 
 /// "ns(x,4)": a basis and its number of columns; a plain factor when the text is none.
@@ -125,7 +119,7 @@ Factor parse_basis(std::string_view text, std::string_view option) {
     if (inside.empty()) continue;
     const int fewest = transform == Transform::b_spline ? 3 : 1;
     const std::string_view count =
-        comma == std::string_view::npos ? std::string_view() : trimmed(inside.substr(comma + 1));
+        comma == std::string_view::npos ? std::string_view() : trimmed_term(inside.substr(comma + 1));
     int columns = 0;
     const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), columns);
     if (count.empty() || error != std::errc{} || end != count.data() + count.size() || columns < fewest ||
@@ -134,7 +128,7 @@ Factor parse_basis(std::string_view text, std::string_view option) {
                  kMostColumns, enum_name(transform));
     factor.transform = transform;
     factor.power = columns;
-    factor.column = std::string(trimmed(inside.substr(0, comma)));
+    factor.column = std::string(trimmed_term(inside.substr(0, comma)));
     return factor;
   }
   return factor;
@@ -155,8 +149,8 @@ Factor parse_factor(std::string_view text, const Table& table, const std::vector
     factor = basis;
     name = factor.column;
   } else if (const auto hat = text.rfind('^'); hat != std::string_view::npos) {
-    name = trimmed(text.substr(0, hat));
-    const std::string_view power = trimmed(text.substr(hat + 1));
+    name = trimmed_term(text.substr(0, hat));
+    const std::string_view power = trimmed_term(text.substr(hat + 1));
     if (power.size() != 1 || power[0] < '2' || power[0] > '9')
       user_error("{}: the power in '{}' must be a whole number from 2 to 9", option, text);
     factor.transform = Transform::power;
@@ -180,13 +174,19 @@ Factor parse_factor(std::string_view text, const Table& table, const std::vector
 
 }  // namespace
 
+std::string_view trimmed_term(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 std::string category_name(double value) {
   return fmt::format("{}", value == 0.0 ? 0.0 : value);
 }
 
 Term parse_term(const std::string& text, const Table& table, const std::vector<std::string>& as_category,
                 std::string_view option) {
-  const std::string_view whole = trimmed(text);
+  const std::string_view whole = trimmed_term(text);
   if (whole.empty()) user_error("{}: a term is empty", option);
   Term term;
   if (find_column(table, whole) != nullptr) {  // a column whose name looks like a product is still a column
@@ -195,7 +195,7 @@ Term parse_term(const std::string& text, const Table& table, const std::vector<s
   }
   for (std::string_view rest = whole;;) {
     const std::size_t star = rest.find('*');
-    const std::string_view part = trimmed(rest.substr(0, star));
+    const std::string_view part = trimmed_term(rest.substr(0, star));
     if (part.empty()) user_error("{}: '{}' lacks a factor beside '*'", option, text);
     term.factors.push_back(parse_factor(part, table, as_category, option));
     if (star == std::string_view::npos) return term;

@@ -27,6 +27,9 @@ class RowSelection {
   bool all_ = true;
 };
 
+/// The text without blanks around it.
+std::string_view trimmed_term(std::string_view text);
+
 /// A number as the name of a category: the shortest text that reads back the same.
 std::string category_name(double value);
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "class_logits.hpp"
 #include "clearway/base/errors.hpp"
 #include "expert_updates.hpp"
 #include "ordinal.hpp"
@@ -26,9 +27,9 @@ int covariance_size(const ExpertSpec& spec, int m) {
   return !is_diagonal(spec.covariance) ? m * (m + 1) / 2 : m;
 }
 
-Index parameter_count(const ExpertSpec& spec, int d, int m, int classes) {
+Index parameter_count(const ExpertSpec& spec, int d, int m, int classes, int attributes) {
   const int p = 1 + slopes_of(spec, d);
-  if (spec.kind == ExpertKind::multinomial) return static_cast<Index>(classes - 1) * p;
+  if (has_class_logits(spec.kind)) return static_cast<Index>(classes - 1) * (p - attributes * classes) + attributes;
   if (spec.kind == ExpertKind::network) return static_cast<Index>(spec.hidden) * (d + 2) + 2;
   if (spec.kind == ExpertKind::ordinal) return p + classes - 2;
   if (spec.kind == ExpertKind::heteroscedastic) return Index{2} * p;
@@ -168,6 +169,7 @@ Data Data::subset(const std::vector<Index>& rows) const {
   if (!labels.empty()) d.labels.resize(rows.size());
   if (event.size()) d.event.resize(n);
   d.classes = classes;
+  d.attributes = attributes;
   for (Index i = 0; i < n; ++i) {
     const Index t = rows[static_cast<std::size_t>(i)];
     d.expert_inputs.row(i) = expert_inputs.row(t);
@@ -184,15 +186,20 @@ Data Data::subset(const std::vector<Index>& rows) const {
   return d;
 }
 
-Expert::Expert(ExpertSpec spec, int inputs, int responses, int classes)
-    : spec_(spec), inputs_(inputs), responses_(responses), classes_(classes) {
+Expert::Expert(ExpertSpec spec, int inputs, int responses, int classes, int attributes)
+    : spec_(spec), inputs_(inputs), responses_(responses), classes_(classes), attributes_(attributes) {
   if (inputs < 0) user_error("an expert cannot have {} inputs", inputs);
   if (responses < 1) user_error("an expert needs at least 1 response, not {}", responses);
   if (responses > 1 && spec.kind != ExpertKind::linear && spec.kind != ExpertKind::constant)
     user_error("a vector response needs linear or constant experts, not {}", enum_name(spec.kind));
   if (has_classes(spec.kind) && classes < 2)
     user_error("{} experts need at least 2 classes, not {}", enum_name(spec.kind), classes);
-  parameters_ = Vector::Zero(parameter_count(spec, inputs, responses, classes));
+  if (attributes < 0 || (attributes > 0 && spec.kind != ExpertKind::conditional_logit))
+    user_error("{} experts cannot have {} attributes", enum_name(spec.kind), attributes);
+  if (plain_inputs() < 0)
+    user_error("{} attributes of {} classes need {} inputs of the expert, not {}", attributes, classes,
+               attributes * classes, inputs);
+  parameters_ = Vector::Zero(parameter_count(spec, inputs, responses, classes, attributes));
 }
 
 int Expert::degrees_of_freedom() const {
@@ -262,15 +269,7 @@ Vector log_sigma_predictor(const Expert& expert, const ConstMatrixRef& x) {
 // Log-probabilities of the classes: n x c.
 Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x) {
   if (expert.spec().kind == ExpertKind::ordinal) return ordinal_log_probabilities(expert, x);
-  const int p = 1 + expert.inputs(), c = expert.classes();
-  Matrix eta = Matrix::Zero(x.rows(), c);
-  for (int s = 0; s + 1 < c; ++s) {
-    const auto b = expert.parameters().segment(static_cast<Index>(s) * p, p);
-    eta.col(s) = ((x * b.tail(p - 1)).array() + b(0)).matrix();
-  }
-  eta.colwise() -= eta.rowwise().maxCoeff().eval();
-  eta.colwise() -= eta.array().exp().rowwise().sum().log().matrix().eval();
-  return eta;
+  return logit_log_probabilities(expert, x);
 }
 
 // Mean of every response of a linear or constant expert: n x m.
@@ -419,8 +418,21 @@ Expert Expert::on_raw_scale(const Vector& x_centre, const Vector& x_scale, const
     coefficients(0) += centre;
   };
   Vector& theta = raw.parameters_;
-  if (spec_.kind == ExpertKind::multinomial) {
-    for (int s = 0; s + 1 < classes_; ++s) move(theta.segment(static_cast<Index>(s) * (1 + d), 1 + d), 0.0, 1.0);
+  if (has_class_logits(spec_.kind)) {
+    const int w = plain_inputs();
+    for (int s = 0; s + 1 < classes_; ++s) {
+      auto own = theta.segment(static_cast<Index>(s) * (1 + w), 1 + w);
+      own.tail(w) = own.tail(w).cwiseQuotient(x_scale.head(w)).eval();
+      own(0) -= own.tail(w).dot(x_centre.head(w));
+    }
+    // The columns of an attribute have one scale; their centres are differences of the constants.
+    for (int v = 0; v < attributes_; ++v) {
+      const Index first = w + static_cast<Index>(v) * classes_, last = first + classes_ - 1;
+      double& slope = theta(theta.size() - attributes_ + v);
+      slope /= x_scale(last);
+      for (int s = 0; s + 1 < classes_; ++s)
+        theta(static_cast<Index>(s) * (1 + w)) -= slope * (x_centre(first + s) - x_centre(last));
+    }
     return raw;
   }
   if (spec_.kind == ExpertKind::network) {
@@ -456,21 +468,31 @@ Expert Expert::on_standard_scale(const Vector& x_centre, const Vector& x_scale, 
                       y_scale.cwiseInverse());
 }
 
+Index Expert::coefficient_count() const {
+  if (responses_ > 1) return Index{responses_} * (1 + slopes_of(spec_, inputs_));
+  const Index size = parameters_.size();
+  if (spec_.kind == ExpertKind::network) return size - 1;
+  if (spec_.kind == ExpertKind::ordinal) return size - (classes_ - 2);
+  return size - detail::extra_count(spec_.kind);
+}
+
 std::vector<std::string> Expert::parameter_names(const std::vector<std::string>& input_names,
                                                  const std::vector<std::string>& response_names) const {
-  if (static_cast<int>(input_names.size()) != inputs_) user_error("the expert needs {} input names", inputs_);
+  const auto plain = static_cast<std::size_t>(plain_inputs()), attributes = static_cast<std::size_t>(attributes_);
+  if (input_names.size() != plain + attributes) user_error("the expert needs {} input names", plain + attributes);
   std::vector<std::string> names;
   const auto coefficients = [&](const std::string& prefix) {
     names.push_back(prefix + "(intercept)");
     if (spec_.kind != ExpertKind::constant)
-      for (const auto& name : input_names) names.push_back(prefix + name);
+      for (std::size_t i = 0; i < plain; ++i) names.push_back(prefix + input_names[i]);
   };
   const auto response_name = [&](int j) {
     return static_cast<std::size_t>(j) < response_names.size() ? response_names[static_cast<std::size_t>(j)]
                                                                : fmt::format("y{}", j + 1);
   };
-  if (spec_.kind == ExpertKind::multinomial) {
+  if (has_class_logits(spec_.kind)) {
     for (int s = 0; s + 1 < classes_; ++s) coefficients(response_name(s) + ": ");
+    for (std::size_t v = 0; v < attributes; ++v) names.push_back(input_names[plain + v]);
   } else if (spec_.kind == ExpertKind::network) {
     for (int j = 0; j < spec_.hidden; ++j) coefficients(fmt::format("hidden {}: ", j + 1));
     names.push_back("output: (intercept)");

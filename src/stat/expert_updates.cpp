@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "class_logits.hpp"
 #include "ordinal.hpp"
+#include "parsimonious_covariance.hpp"
 #include "response_family.hpp"
 
 namespace clearway::detail {
@@ -190,6 +192,23 @@ void set_covariance(Expert& expert, const Matrix& wanted, double sigma_floor) {
   }
 }
 
+void pool_covariances(const std::vector<Expert>& before, const Vector& mass, double sigma_floor,
+                      std::vector<Expert>& experts) {
+  std::vector<Matrix> scatter, start;
+  std::vector<std::size_t> members;
+  for (std::size_t j = 0; j < experts.size(); ++j) {
+    const double weight = mass(static_cast<Index>(j));
+    if (!(weight > 1e-6)) continue;  // an expert without rows keeps what it has
+    scatter.push_back(weight * experts[j].covariance());
+    start.push_back(before[j].covariance());
+    members.push_back(j);
+  }
+  if (members.empty()) return;
+  const std::vector<Matrix> found =
+      parsimonious_covariances(experts.front().spec().covariance, scatter, mass(members), start);
+  for (std::size_t i = 0; i < members.size(); ++i) set_covariance(experts[members[i]], found[i], sigma_floor);
+}
+
 namespace {
 
 // Kinds whose parameters are best moved together. The gamma family joins them when its link is not the logarithm, under
@@ -251,15 +270,7 @@ Matrix expert_score_rows(const Expert& expert, const Data& data) {
   Matrix u = Matrix::Zero(n, expert.parameters().size());
   const int d = slope_count(expert);
   if (expert.spec().kind == ExpertKind::ordinal) return ordinal_score_rows(expert, data);
-  if (expert.spec().kind == ExpertKind::multinomial) {
-    const Matrix p = class_log_probabilities(expert, data.expert_inputs).array().exp();
-    const Matrix design = with_ones(data.expert_inputs, d);
-    for (int s = 0; s + 1 < expert.classes(); ++s) {
-      const Vector g = (data.response.col(0).array() == s).cast<double>().matrix() - p.col(s);
-      u.middleCols(static_cast<Index>(s) * (1 + d), 1 + d) = g.asDiagonal() * design;
-    }
-    return u;
-  }
+  if (has_class_logits(expert.spec().kind)) return logit_score_rows(expert, data);
   if (expert.spec().kind == ExpertKind::network) {
     const int h = expert.spec().hidden;
     const Matrix hidden = hidden_layer(expert, data.expert_inputs);
@@ -335,19 +346,8 @@ Matrix expert_hessian(const Expert& expert, const Data& data, const ConstVectorR
   const Index size = expert.parameters().size();
   Matrix h = Matrix::Zero(size, size);
   if (expert.spec().kind == ExpertKind::ordinal) return ordinal_hessian(expert, data, r);
+  if (has_class_logits(expert.spec().kind)) return logit_hessian(expert, data, r);
   const Matrix design = with_ones(data.expert_inputs, d);
-  if (expert.spec().kind == ExpertKind::multinomial) {
-    const int p = 1 + d, free = expert.classes() - 1;
-    const Matrix probability = class_log_probabilities(expert, data.expert_inputs).array().exp();
-    for (int s = 0; s < free; ++s)
-      for (int t = s; t < free; ++t) {
-        const Vector w = r.array() * probability.col(s).array() * ((s == t ? 1.0 : 0.0) - probability.col(t).array());
-        const Matrix block = symmetric_product(design, -w);
-        h.block(s * p, t * p, p, p) = block;
-        h.block(t * p, s * p, p, p) = block.transpose();
-      }
-    return h;
-  }
   const Index n = data.rows();
   const Vector eta = linear_predictor(expert, data.expert_inputs, data.offset);
   const Vector log_sigma = log_sigma_predictor(expert, data.expert_inputs);
@@ -435,9 +435,9 @@ void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstV
 
   for (int round = 0; round < newton_steps; ++round) {
     double before = 0;
-    const Index count = spec.kind == ExpertKind::multinomial ? expert.parameters().size()
-                        : spec.kind == ExpertKind::network   ? expert.parameters().size() - 1
-                                                             : p;
+    const Index count = has_class_logits(spec.kind)        ? expert.parameters().size()
+                        : spec.kind == ExpertKind::network ? expert.parameters().size() - 1
+                                                           : p;
     Vector gradient = Vector::Zero(count);
     Matrix information = Matrix::Zero(count, count);
     Index at = 0;
@@ -445,7 +445,7 @@ void update_expert(Expert& expert, const std::vector<Data>& blocks, const ConstV
       const Vector weight = r.segment(at, block.rows());
       at += block.rows();
       before += expert.log_density(block).dot(weight);
-      if (spec.kind == ExpertKind::multinomial) {
+      if (has_class_logits(spec.kind)) {
         gradient.noalias() += expert_score_rows(expert, block).transpose() * weight;
         information -= expert_hessian(expert, block, weight);
       } else if (spec.kind == ExpertKind::network) {

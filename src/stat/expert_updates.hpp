@@ -13,7 +13,7 @@ Vector linear_predictor(const Expert& expert, const ConstMatrixRef& x, const Con
 Vector log_sigma_predictor(const Expert& expert, const ConstMatrixRef& x);
 /// tanh layer of a network expert: n x h.
 Matrix hidden_layer(const Expert& expert, const ConstMatrixRef& x);
-/// Log class probabilities of a multinomial or ordinal expert: n x c.
+/// Log class probabilities of an expert whose response is a class: n x c.
 Matrix class_log_probabilities(const Expert& expert, const ConstMatrixRef& x);
 /// Means of a vector response: n x m.
 Matrix vector_mean(const Expert& expert, const ConstMatrixRef& x);
@@ -51,6 +51,11 @@ Matrix symmetric_product(const Matrix& x, const Vector& weight);
 /// Gives an expert of a vector response this covariance (its diagonal, where its form has no more), no direction of which
 /// has a standard deviation below the floor.
 void set_covariance(Expert& expert, const Matrix& wanted, double sigma_floor);
+
+/// The covariances of the experts' form (parsimonious_covariance.hpp) from those that update_expert() has left: of each
+/// the scatter of its residuals over its weight, `mass`. `before` holds covariances of the form to begin at.
+void pool_covariances(const std::vector<Expert>& before, const Vector& mass, double sigma_floor,
+                      std::vector<Expert>& experts);
 
 /// Weighted residual sum of squares of a kind with sigma, and the weight: for a noise level shared by all experts.
 struct ResidualSum {

@@ -50,7 +50,14 @@ double skew_t_cdf(double z, double slant, double nu) {
   return std::clamp(std::exp(log_student_cdf(z, nu)) - owen / kPi, 0.0, 1.0);
 }
 
+// Beyond a mean of 1e9 the series of the incomplete gamma function take too long: the first terms of Edgeworth's expansion with
+// the correction for continuity, error of order 1 / mean.
 double poisson_cdf(double y, double mean) {
+  if (mean > 1e9) {
+    const double root = std::sqrt(mean), z = (std::floor(y) + 0.5 - mean) / root;
+    const double density = 0.39894228040143267794 * std::exp(-0.5 * z * z);
+    return std::clamp(normal_cdf(z) + density * (1 - z * z) / (6 * root), 0.0, 1.0);
+  }
   return y < 0 ? 0 : (mean > 0 ? boost::math::gamma_q(std::floor(y) + 1, mean) : 1);
 }
 

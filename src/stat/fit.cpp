@@ -11,6 +11,7 @@
 #include "clearway/base/parallel.hpp"
 #include "clearway/stat/least_squares.hpp"
 #include "clearway/stat/spectral.hpp"
+#include "design_checks.hpp"
 #include "em_engine.hpp"
 #include "nesting.hpp"
 #include "optimise.hpp"
@@ -170,7 +171,7 @@ class Fitter {
     std::vector<Expert> experts;
     for (const ExpertSpec& spec : options_.expert_specs())
       experts.emplace_back(spec, static_cast<int>(data_.expert_inputs.cols()), static_cast<int>(data_.response.cols()),
-                           data_.classes);
+                           data_.classes, data_.attributes);
     return experts;
   }
 
@@ -261,7 +262,8 @@ class Fitter {
     result.score = winner.outcome.score;
     result.rows = data_.rows();
     result.effective_rows = total;
-    result.degrees_of_freedom = result.model.degrees_of_freedom();
+    result.degrees_of_freedom =
+        result.model.degrees_of_freedom() - detail::undetermined_parameters(result.model, data_);
     const double df = result.degrees_of_freedom;
     result.aic = -2 * result.log_likelihood + 2 * df;
     result.bic = -2 * result.log_likelihood + df * std::log(total);
@@ -350,6 +352,28 @@ class Fitter {
     for (std::size_t j = 0; j < order.size(); ++j) result.shares(static_cast<Index>(j)) = shares(order[j]);
   }
 
+  // Few rows that an expert fits almost exactly: the likelihood has such maxima by chance, short of the spikes at the floor
+  // (McLachlan and Peel, Finite Mixture Models, 2000, section 3.10).
+  static void warn_of_spurious_maximum(FitResult& result) {
+    constexpr double kSmall = 0.05, kFewShare = 0.1, kFewPerParameter = 10;
+    if (result.reason == StopReason::degenerate) return;  // said already
+    const std::vector<Expert>& experts = result.model.experts;
+    double largest = 0;
+    for (const Expert& expert : experts)
+      if (expert.has_sigma()) largest = std::max(largest, expert.sigma());
+    for (std::size_t j = 0; j < experts.size(); ++j) {
+      if (!experts[j].has_sigma() || !(experts[j].sigma() < kSmall * largest)) continue;
+      const double rows = result.shares(static_cast<Index>(j)) * result.effective_rows;
+      const auto parameters = static_cast<double>(experts[j].parameters().size());
+      if (rows > std::max(kFewShare * result.effective_rows, kFewPerParameter * parameters)) continue;
+      result.warnings.push_back(fmt::format(
+          "Expert {} fits {:.3g} rows almost exactly: its noise level is {:.3g} times smaller than the largest. "
+          "That may be an accident of a few rows (a spurious maximum) and no regime; compare with fewer "
+          "experts, --variance shared or a higher --sigma-floor.",
+          j + 1, rows, largest / experts[j].sigma()));
+    }
+  }
+
   void warn(const Solution& winner, FitResult& result) const {
     auto& warnings = result.warnings;
     if (!result.converged)
@@ -376,10 +400,13 @@ class Fitter {
           "spike; --keep-degenerate lets it win.",
           result.degenerate_log_likelihood));
     for (Index j = 0; j < result.model.expert_count(); ++j)
-      if (result.shares(j) * result.effective_rows < static_cast<double>(data_.expert_inputs.cols() + 2))
+      if (result.shares(j) * result.effective_rows <
+          static_cast<double>(std::min(data_.expert_inputs.cols() + 2,  // attributes have more columns than parameters
+                                       result.model.experts[static_cast<std::size_t>(j)].parameters().size())))
         warnings.push_back(
             fmt::format("Expert {} holds {:.3g} rows in all, fewer than it has parameters; use fewer experts.", j + 1,
                         result.shares(j) * result.effective_rows));
+    warn_of_spurious_maximum(result);
     if (result.degrees_of_freedom >= result.effective_rows)
       warnings.push_back(
           fmt::format("The model has {} parameters for {:g} rows.", result.degrees_of_freedom, result.effective_rows));

@@ -5,6 +5,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "design_attributes.hpp"
 
 namespace clearway {
 namespace {
@@ -290,6 +291,7 @@ class Resolver {
         user_error("formula: '- {}' takes a term away that is not there", fmt::join(term.factors, ":"));
     }
     std::vector<std::string> texts;
+    texts.reserve(chosen.size() + 1);
     for (const auto& factors : chosen) texts.push_back(fmt::format("{}", fmt::join(factors, "*")));
     if (texts.empty()) texts.emplace_back("1");
     return texts;
@@ -302,13 +304,14 @@ class Resolver {
 
   std::vector<std::string> others() const {
     std::vector<std::string> names;
+    const std::vector<std::string> of_attributes = detail::attribute_columns(table_, choice_);
     const auto in = [](const std::vector<std::string>& list, const std::string& name) {
       return std::find(list.begin(), list.end(), name) != list.end();
     };
     for (const Column& column : table_.columns)
       if (!in(formula_.response, column.name) && !in(choice_.exclude, column.name) && column.name != choice_.weights &&
           column.name != choice_.trials && column.name != choice_.offset && column.name != choice_.id &&
-          column.name != choice_.labels)
+          column.name != choice_.labels && column.name != choice_.event && !in(of_attributes, column.name))
         names.push_back(column.name);
     return names;
   }

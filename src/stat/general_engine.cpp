@@ -14,7 +14,6 @@
 #include "constrained_update.hpp"
 #include "em_engine.hpp"
 #include "expert_updates.hpp"
-#include "parsimonious_covariance.hpp"
 
 namespace clearway::detail {
 namespace {
@@ -304,30 +303,9 @@ class GeneralEngine final : public EmEngine {
       update_expert(model.experts[j], blocks_, r.col(static_cast<Index>(j)), settings_.sigma_floor, expert_steps);
     });
     if (model.experts.front().responses() > 1 && is_parsimonious(model.experts.front().spec().covariance))
-      pool_covariances(r, before, model);
+      pool_covariances(before, r.colwise().sum().transpose(), settings_.sigma_floor, model.experts);
     if (model.experts.front().has_sigma() && model.experts.front().spec().variance == VarianceKind::shared)
       pool_sigma(r, model);
-  }
-
-  // update_expert() has left each expert its own covariance: the scatter of its residuals over its weight.
-  void pool_covariances(const Matrix& r, const std::vector<Expert>& before, MixtureModel& model) const {
-    std::vector<Matrix> scatter, start;
-    std::vector<std::size_t> members;
-    std::vector<double> mass;
-    for (std::size_t j = 0; j < model.experts.size(); ++j) {
-      const double weight = r.col(static_cast<Index>(j)).sum();
-      if (!(weight > 1e-6)) continue;  // an expert without rows keeps what it has
-      scatter.push_back(weight * model.experts[j].covariance());
-      start.push_back(before[j].covariance());
-      members.push_back(j);
-      mass.push_back(weight);
-    }
-    if (members.empty()) return;
-    const std::vector<Matrix> found =
-        parsimonious_covariances(model.experts.front().spec().covariance, scatter,
-                                 Eigen::Map<const Vector>(mass.data(), static_cast<Index>(mass.size())), start);
-    for (std::size_t i = 0; i < members.size(); ++i)
-      set_covariance(model.experts[members[i]], found[i], settings_.sigma_floor);
   }
 
   void pool_sigma(const Matrix& r, MixtureModel& model) const {

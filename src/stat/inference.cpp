@@ -19,6 +19,8 @@ using namespace detail;
 using Eigen::Index;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kOfTheForm = 1e-6;  // relative distance of covariances to their form that is rounding
+constexpr Index kRowsAtOnce = Index{1} << 18;
 constexpr double kStepFraction = 1e-2;  // of a standard error: steps of numeric derivatives of the report
 
 void check(const Data& data, const InferenceOptions& options, const std::vector<int>& clusters) {
@@ -90,25 +92,30 @@ class Inferrer {
            "rows were trimmed: the estimate is not that of the likelihood of all rows; see clearway bootstrap."});
       return std::move(inference_);
     }
-    const Expert& first = result_.model.experts.front();
-    if (first.responses() > 1 && is_parsimonious(first.spec().covariance)) {
-      withhold_all({ValidityProblem::common_covariance,
-                    fmt::format("for covariances of the form {} there is no information matrix here; see clearway "
-                                "bootstrap.",
-                                enum_name(first.spec().covariance))});
-      return std::move(inference_);
-    }
     if (result_.model.form == ModelForm::regression) {
       regression_covariances(data);
       return std::move(inference_);
     }
     InferenceSums sums(result_, Scaling(data, result_.model), options_.standard_errors, threads);
-    if (!sums.too_many_parameters()) sums.add(data, clusters);
+    if (!sums.too_many_parameters()) add_rows(data, clusters, sums);
     covariances(sums);
     return std::move(inference_);
   }
 
  private:
+  // Large tables in parts, so that no second copy of them is made. Every part is a systematic sample: what only the first one
+  // tells (merge losses) it tells of all rows, in whatever order they are. Groups and clusters are not cut.
+  static void add_rows(const Data& data, const std::vector<int>& clusters, InferenceSums& sums) {
+    const Index parts = data.groups.empty() && clusters.empty() ? (data.rows() + kRowsAtOnce - 1) / kRowsAtOnce : 1;
+    if (parts == 1) return sums.add(data, clusters);
+    std::vector<Index> rows;
+    for (Index part = 0; part < parts; ++part) {
+      rows.clear();
+      for (Index t = part; t < data.rows(); t += parts) rows.push_back(t);
+      sums.add(data.subset(rows), {});
+    }
+  }
+
   void table() {
     ReportedParameters reported = reported_parameters(result_.model, names_, shares_.values);
     const auto size = reported.values.size();
@@ -139,10 +146,15 @@ class Inferrer {
     if (sums.too_many_parameters())
       return withhold_all({ValidityProblem::too_many_parameters,
                            fmt::format("the model has {} parameters, too many for an information matrix.", map.size)});
+    if (sums.chart() && sums.at_floor().empty() && !(sums.chart()->distance() < kOfTheForm))
+      return withhold_all({ValidityProblem::common_covariance,
+                           fmt::format("the covariances of the experts are not of the form {} (an expert without rows "
+                                       "keeps the one it had), so the estimate is none of that model.",
+                                       enum_name(standard.experts.front().spec().covariance))});
     Vector score = sums.score();
     Matrix information = sums.information();
     add_ridge(standard, map, result_, sums.total_weight(), score, information);
-    const Vector free = map.pack(standard);
+    const Vector free = sums.free();
     const auto gate_parameters = std::count_if(map.gate.begin(), map.gate.end(), [](int f) { return f >= 0; });
     const int surplus = std::max(0, static_cast<int>(gate_parameters) - standard.gate.degrees_of_freedom());
     const InvertedInformation inverted = invert_information(information, map, free, sums.total_weight(), surplus);
@@ -151,20 +163,21 @@ class Inferrer {
     inference_.newton_decrement = active_score.dot(inverted.inverse * active_score);
     inference_.condition_number = inverted.condition_number;
     const std::vector<std::string> stacked = stacked_names(result_.model, names_);
-    if (!inverted.active.empty()) inference_.flat_direction = direction_in_words(inverted.flattest, map, stacked);
+    const std::vector<std::string> free_names = names_of_free(map, stacked, sums.chart());
+    if (!inverted.active.empty()) inference_.flat_direction = direction_in_words(inverted.flattest, free_names);
 
     Matrix covariance = inverted.inverse;
     if (options_.standard_errors != StandardErrorKind::observed)
       covariance = inverted.inverse * sums.crossproduct() * inverted.inverse;
-    const Matrix to_stacked = stacked_from_free(standard, map, sums.scaling());
+    const Matrix to_stacked = sums.to_stacked();
     inference_.model_covariance = to_stacked * covariance * to_stacked.transpose();
     const Vector steps = kStepFraction * inference_.model_covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
     const Matrix to_report = reported_from_stacked(result_.model, names_, shares_, steps);
     inference_.covariance = to_report * inference_.model_covariance * to_report.transpose();
     inference_.standard_errors = inference_.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
 
-    inference_.findings = find_problems(
-        {result_, standard, map, inverted, sums.merges(), inference_, stacked, inference_.newton_decrement});
+    inference_.findings = find_problems({result_, standard, map, sums.chart(), sums.at_floor(), inverted, sums.merges(),
+                                         inference_, stacked, free_names, inference_.newton_decrement});
     for (std::size_t d = 0; d < inference_.findings.size(); ++d)
       for (const int i : inference_.findings[d].parameters) {
         int& of = inference_.finding_of[static_cast<std::size_t>(i)];

@@ -114,9 +114,10 @@ std::string inference_notes(const Inference& inference, std::size_t width) {
                     source, 100 * inference.level),
         width, 2);
   if (inference.condition_number > kLargeCondition)
-    text += detail::paragraph(fmt::format("Condition number of the information: {:.2g}; flattest direction: {}.",
-                                          inference.condition_number, inference.flat_direction),
-                              width, 2);
+    text += detail::paragraph(
+        fmt::format("Condition number of the information: {:.2g}{}.", inference.condition_number,
+                    inference.flat_direction.empty() ? "" : "; flattest direction: " + inference.flat_direction),
+        width, 2);
   for (const ValidityFinding& finding : inference.findings)
     text += detail::paragraph(
         fmt::format("{}: {}", finding.parameters.empty() ? "Condition" : "Not valid", finding.sentence), width, 2);

@@ -20,6 +20,7 @@ constexpr double kLoading = 1e-3;           // share of a flat direction that ta
 constexpr double kDecrement = 0.01;         // a tenth of a standard error
 constexpr double kNearZero = 2.0;           // standard errors
 constexpr double kLargeNu = 1000.0;
+constexpr int kNoChart = -2;
 
 // Free index -> index of the stacked parameters it stands for (the first).
 std::vector<Index> first_stacked(const ParameterMap& map) {
@@ -35,11 +36,6 @@ std::vector<Index> first_stacked(const ParameterMap& map) {
   for (const auto& expert : map.experts) visit(expert);
   if (map.noise >= 0) first[static_cast<std::size_t>(map.noise)] = at;
   return first;
-}
-
-std::string free_name(int f, const ParameterMap& map, const std::vector<std::string>& stacked) {
-  const Index at = first_stacked(map)[static_cast<std::size_t>(f)];
-  return at < 0 ? "?" : stacked[static_cast<std::size_t>(at)];
 }
 
 // Whether the gate gives weight to its top_k best experts only. Specifications without such a setting are dense.
@@ -93,6 +89,12 @@ class Finder {
   std::vector<int> of_gate() const {
     return table([&](std::size_t i) { return in_.inference.parts[i] == ParameterPart::gate; });
   }
+  // The expert whose covariance a free parameter of the chart moves (-1: of all), kNoChart for other parameters.
+  int chart_expert(int f) const {
+    const int at = in_.chart ? f - (in_.map.size - in_.chart->size()) : -1;
+    return at < 0 ? kNoChart : in_.chart->parameters()[static_cast<std::size_t>(at)].expert;
+  }
+  const std::string& name_of(int f) const { return in_.free_names[static_cast<std::size_t>(f)]; }
   // The parameters of the table that a free parameter moves most directly.
   std::vector<int> of_free(int f) const {
     const ParameterMap& map = in_.map;
@@ -104,6 +106,10 @@ class Finder {
           return in_.inference.parts[j] == ParameterPart::gate && in_.inference.names[j] == name;
         });
       }
+    if (const int expert = chart_expert(f); expert != kNoChart)
+      return table([&](std::size_t i) {
+        return in_.inference.parts[i] == ParameterPart::spread && (expert < 0 || in_.inference.experts[i] == expert);
+      });
     std::vector<int> indices;
     for (std::size_t k = 0; k < map.experts.size(); ++k)
       for (std::size_t c = 0; c < map.experts[k].size(); ++c) {
@@ -146,17 +152,26 @@ class Finder {
   }
 
   void noise_floor() {
+    const auto at_floor = [&](int k) {
+      add(ValidityProblem::noise_floor,
+          fmt::format("expert {} sits on the floor of its noise level, where the likelihood has a spike.", k + 1),
+          of_expert(k));
+    };
+    for (const int k : in_.at_floor) at_floor(k);
+    if (!in_.at_floor.empty())
+      add(ValidityProblem::at_bound,
+          "the covariances of the experts are tied to one at the floor of its noise level; the other numbers hold with "
+          "all of them fixed.",
+          table([&](std::size_t i) { return in_.inference.parts[i] == ParameterPart::spread; }));
     for (const int f : in_.inverted.at_bound) {
-      const std::string name = free_name(f, in_.map, in_.stacked);
+      const std::string& name = name_of(f);
       if (!name.ends_with("log(sigma)") && !name.ends_with("log(scale)") &&
           name.find("log covariance factor") == std::string::npos)
         continue;
       for (std::size_t k = 0; k < in_.map.experts.size(); ++k) {
         const auto& entries = in_.map.experts[k];
         if (std::find(entries.begin(), entries.end(), f) == entries.end()) continue;
-        add(ValidityProblem::noise_floor,
-            fmt::format("expert {} sits on the floor of its noise level, where the likelihood has a spike.", k + 1),
-            of_expert(static_cast<int>(k)));
+        at_floor(static_cast<int>(k));
       }
     }
   }
@@ -179,13 +194,42 @@ class Finder {
         of_gate());
   }
 
+  // One finding for all of them: there may be as many as there are coefficients.
+  void no_information() {
+    if (in_.inverted.without.empty()) return;
+    std::vector<std::string> names;
+    std::vector<int> affected;
+    for (const int f : in_.inverted.without) {
+      names.push_back(name_of(f));
+      const std::vector<int> of_this = of_free(f);
+      affected.insert(affected.end(), of_this.begin(), of_this.end());
+    }
+    const std::vector<Expert>& experts = in_.result.model.experts;
+    if (std::any_of(experts.begin(), experts.end(),
+                    [](const Expert& expert) { return expert.spec().kind == ExpertKind::laplace; }))
+      return;  // made of planes: said already
+    const bool classes = std::any_of(experts.begin(), experts.end(), [](const Expert& expert) {
+      const ExpertKind kind = expert.spec().kind;
+      return has_classes(kind) || kind == ExpertKind::bernoulli || kind == ExpertKind::binomial;
+    });
+    add(ValidityProblem::not_identified,
+        fmt::format("the likelihood is flat at the estimate of {}, so the data carry no information on {}{}.",
+                    short_list(names), names.size() == 1 ? "it" : "them",
+                    classes
+                        ? "; an expert that explains its classes without error (separation) has estimates that run to "
+                          "infinity, where it is flat"
+                        : ""),
+        affected);
+  }
+
   void bounds() {
     const auto at_bound = [&](int f) {
-      const std::string name = free_name(f, in_.map, in_.stacked);
       add(ValidityProblem::at_bound,
-          fmt::format("{} is at the edge of its range; the other numbers hold with it fixed there.", name), of_free(f));
+          fmt::format("{} is at the edge of its range; the other numbers hold with it fixed there.", name_of(f)),
+          of_free(f));
     };
     for (const int f : in_.inverted.at_bound) {
+      if (chart_expert(f) != kNoChart) continue;  // said of all of them
       const std::vector<int> affected = of_free(f);
       const bool known = std::any_of(found_.begin(), found_.end(), [&](const ValidityFinding& d) {
         return d.problem == ValidityProblem::noise_floor && std::all_of(affected.begin(), affected.end(), [&](int i) {
@@ -194,10 +238,7 @@ class Finder {
       });
       if (!known) at_bound(f);
     }
-    for (const int f : in_.inverted.without) {
-      const std::string name = free_name(f, in_.map, in_.stacked);
-      add(ValidityProblem::not_identified, fmt::format("the data carry no information on {}.", name), of_free(f));
-    }
+    no_information();
     const Inference& table_of = in_.inference;
     for (std::size_t i = 0; i < table_of.names.size(); ++i) {
       const auto at = static_cast<Index>(i);
@@ -227,7 +268,7 @@ class Finder {
             "the information is not positive definite: the likelihood is flat along {} ({}); what does not "
             "move along it is shown.",
             in_.inverted.flat.size() == 1 ? "one direction" : fmt::format("{} directions", in_.inverted.flat.size()),
-            direction_in_words(in_.inverted.flat.front(), in_.map, in_.stacked)),
+            direction_in_words(in_.inverted.flat.front(), in_.free_names)),
         table([&](std::size_t i) { return tainted[i]; }));
   }
 
@@ -247,11 +288,22 @@ class Finder {
     }
   }
 
+  // What an expert has to itself.
+  int own_parameters(int k) const {
+    const Expert& expert = in_.standard.experts[static_cast<std::size_t>(k)];
+    const auto all = static_cast<int>(expert.parameters().size());
+    if (!in_.chart) return all;
+    const int m = expert.responses();
+    const auto& moves = in_.chart->parameters();
+    return all - (is_diagonal(expert.spec().covariance) ? m : m * (m + 1) / 2) +
+           static_cast<int>(std::count_if(moves.begin(), moves.end(), [&](const auto& p) { return p.expert == k; }));
+  }
+
   void few_rows() {
     const Inference& t = in_.inference;
     for (int k = 0; k < in_.standard.expert_count(); ++k) {
       const double rows = in_.result.shares(k) * in_.result.effective_rows;
-      const auto own = static_cast<double>(in_.standard.experts[static_cast<std::size_t>(k)].parameters().size());
+      const int own = own_parameters(k);
       bool vanishing = false;
       for (std::size_t i = 0; i < t.names.size(); ++i)
         vanishing =
@@ -262,9 +314,9 @@ class Finder {
       const auto share = of_shares({k});
       parameters.insert(parameters.end(), share.begin(), share.end());
       add(ValidityProblem::few_rows,
-          vanishing ? fmt::format("the share of expert {} lies within two standard errors of 0.", k + 1)
-                    : fmt::format("expert {} holds {:.3g} rows in all, too few for its {} parameters.", k + 1, rows,
-                                  static_cast<int>(own)),
+          vanishing
+              ? fmt::format("the share of expert {} lies within two standard errors of 0.", k + 1)
+              : fmt::format("expert {} holds {:.3g} rows in all, too few for its {} parameters.", k + 1, rows, own),
           std::move(parameters));
     }
   }
@@ -333,8 +385,18 @@ InvertedInformation invert_information(const Matrix& information, const Paramete
   return result;
 }
 
-std::string direction_in_words(const Vector& direction, const ParameterMap& map,
-                               const std::vector<std::string>& stacked) {
+std::vector<std::string> names_of_free(const ParameterMap& map, const std::vector<std::string>& stacked,
+                                       const std::optional<CovarianceChart>& chart) {
+  std::vector<std::string> names;
+  for (const Index at : first_stacked(map)) names.push_back(at < 0 ? "?" : stacked[static_cast<std::size_t>(at)]);
+  if (!chart) return names;
+  names.resize(names.size() - chart->parameters().size());
+  for (const auto& [name, expert] : chart->parameters())
+    names.push_back(expert < 0 ? "experts: " + name : fmt::format("expert {}: {}", expert + 1, name));
+  return names;
+}
+
+std::string direction_in_words(const Vector& direction, const std::vector<std::string>& free_names) {
   constexpr std::size_t kMost = 4;
   const double largest = direction.cwiseAbs().maxCoeff();
   std::vector<int> order(static_cast<std::size_t>(direction.size()));
@@ -344,7 +406,7 @@ std::string direction_in_words(const Vector& direction, const ParameterMap& map,
   std::vector<std::string> words;
   for (const int f : order) {
     if (words.size() == kMost || std::abs(direction(f)) < 0.25 * largest) break;
-    words.push_back(fmt::format("{} {:.2f}", free_name(f, map, stacked), direction(f)));
+    words.push_back(fmt::format("{} {:.2f}", free_names[static_cast<std::size_t>(f)], direction(f)));
   }
   return fmt::format("{}", fmt::join(words, ", "));
 }

@@ -2,10 +2,12 @@
 // docs/inference.md.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "clearway/stat/inference.hpp"
+#include "covariance_chart.hpp"
 #include "em_engine.hpp"
 #include "merge_loss.hpp"
 
@@ -30,18 +32,24 @@ struct ValidityInputs {
   const FitResult& result;
   const MixtureModel& standard;
   const ParameterMap& map;
+  const std::optional<CovarianceChart>& chart;  ///< its parameters are the last free ones
+  const std::vector<int>& at_floor;             ///< experts whose covariance is, where there is a chart
   const InvertedInformation& inverted;
   const std::vector<MergeLoss>& merges;
   const Inference& inference;               ///< its table, with standard errors
   const std::vector<std::string>& stacked;  ///< names of the stacked parameters
+  const std::vector<std::string>& free_names;
   double newton_decrement;
 };
 
 /// Every finding, the gravest first.
 std::vector<ValidityFinding> find_problems(const ValidityInputs& inputs);
 
+/// Names of the free parameters: those of the stacked ones, "expert 1: volume" or "experts: shape 1" for a chart's.
+std::vector<std::string> names_of_free(const ParameterMap& map, const std::vector<std::string>& stacked,
+                                       const std::optional<CovarianceChart>& chart);
+
 /// The largest loadings of a direction over the free parameters, in words: "expert 1: x1 (0.71), expert 2: x1 (-0.70)".
-std::string direction_in_words(const Vector& direction, const ParameterMap& map,
-                               const std::vector<std::string>& stacked);
+std::string direction_in_words(const Vector& direction, const std::vector<std::string>& free_names);
 
 }  // namespace clearway::detail

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "clearway/base/errors.hpp"
+#include "design_checks.hpp"
 #include "least_squares_diagnosis.hpp"
 #include "least_squares_search.hpp"
 #include "nesting.hpp"
@@ -135,7 +136,8 @@ class LeastSquaresFitter {
     result.score = winner.outcome.score;
     result.rows = data_.rows();
     result.effective_rows = total_;
-    result.degrees_of_freedom = result.model.degrees_of_freedom();
+    result.degrees_of_freedom =
+        result.model.degrees_of_freedom() - detail::undetermined_parameters(result.model, data_);
     const double df = result.degrees_of_freedom;
     result.aic = -2 * result.log_likelihood + 2 * df;
     result.bic = -2 * result.log_likelihood + df * std::log(total_);

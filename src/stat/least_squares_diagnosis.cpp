@@ -66,7 +66,13 @@ LeastSquaresDiagnosis diagnose(const LeastSquaresProblem& problem, const Mixture
   found.smallest_singular_value = s(determined - 1);
   found.condition = s(determined - 1) > 0 ? s(0) / s(determined - 1) : std::numeric_limits<double>::infinity();
 
-  const std::vector<std::string> names = regression_parameter_names(model, parameters);
+  const auto numbered = [](int count) {  // not "x1", which may be the name of another column
+    std::vector<std::string> inputs;
+    for (int i = 1; i <= count; ++i) inputs.push_back(fmt::format("input {}", i));
+    return inputs;
+  };
+  const std::vector<std::string> names = regression_parameter_names(model, parameters, numbered(model.gate.inputs()),
+                                                                    numbered(model.experts.front().inputs()));
   for (Index i = std::min<Index>(found.rank, p - 1); i < determined; ++i)
     if (s(i) <= kFlat * s(0)) found.flat_directions.push_back(direction_text(svd.matrixV().col(i), names));
 

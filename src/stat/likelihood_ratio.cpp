@@ -43,8 +43,11 @@ std::optional<MixtureModel> start_from_null(const MixtureModel& null, const Test
   prototype.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
   prototype.experts.assign(static_cast<std::size_t>(options.experts),
                            Expert(options.expert, static_cast<int>(data.expert_inputs.cols()),
-                                  static_cast<int>(data.response.cols()), data.classes));
+                                  static_cast<int>(data.response.cols()), data.classes, data.attributes));
   if (null.expert_count() == options.experts) {
+    // On the working scale of a multinomial expert the columns of an attribute have scales of their own.
+    if (has_class_logits(options.expert.kind) && options.expert.kind != null.experts.front().spec().kind)
+      return std::nullopt;
     if (same_inputs) {
       const detail::Scaling scaling(data, prototype);
       return scaling.to_raw(detail::enlarge(scaling.to_standard(null), prototype));

@@ -57,7 +57,7 @@ struct NestedKinds {
   std::string_view null, alternative;
   bool regular;  // the null lies inside the alternative, not on its boundary
 };
-constexpr std::array<NestedKinds, 13> kNestedKinds{{
+constexpr std::array<NestedKinds, 15> kNestedKinds{{
     {"constant", "linear", true},
     {"constant", "student-t", false},
     {"linear", "student-t", false},
@@ -71,6 +71,8 @@ constexpr std::array<NestedKinds, 13> kNestedKinds{{
     {"poisson", "zero-inflated-poisson", false},
     {"exponential", "weibull", true},
     {"exponential", "gamma", true},
+    {"conditional-logit", "multinomial", true},
+    {"multinomial", "conditional-logit", true},
 }};
 
 // Volume, shape and orientation each at least as free: I within E within V.
@@ -239,10 +241,11 @@ Step constraint_step(const TestedModel& null, const TestedModel& alternative, In
     return {false, false,
             "The alternative fixes or shares a parameter that is free, or has another value, in the null."};
   // Experts that agree in everything make the weights between them meaningless.
-  const auto parameters = Expert(small.expert, static_cast<int>(null.data->expert_inputs.cols()),
-                                 static_cast<int>(null.data->response.cols()), null.data->classes)
-                              .parameters()
-                              .size();
+  const auto parameters =
+      Expert(small.expert, static_cast<int>(null.data->expert_inputs.cols()),
+             static_cast<int>(null.data->response.cols()), null.data->classes, null.data->attributes)
+          .parameters()
+          .size();
   bool alike = small.experts > 1 && small.expert_kinds.size() < 2;
   for (int p = 0; p < parameters; ++p) alike = alike && equal_everywhere(small.constraints, p, small.experts);
   if (alike) return {true, false, "Under the null all experts are the same: chi-square is not its law."};
@@ -274,6 +277,7 @@ std::optional<Matrix> coefficients_in(const Matrix& few, const Matrix& many) {
       combinations.push_back(i);
   }
   if (combinations.empty()) return coefficients;
+  if (many.cols() == 0) return std::nullopt;
   // Centred, so that the tolerance is one on what varies: 1e-8 is far above the rounding of bases (1e-12) and far below
   // a deviation that a likelihood could see.
   const Matrix centred = many.rowwise() - many.colwise().mean();
@@ -343,6 +347,15 @@ Nesting nesting_of(const TestedModel& null, const TestedModel& alternative) {
   };
   if (small.expert.kind != ExpertKind::constant)
     expert_inputs = inputs(null.data->expert_inputs, alternative.data->expert_inputs, true, Step{true}, "the experts");
+  // An attribute has one coefficient, an input that is none has one for every class.
+  const auto plain = [](const Data& data) -> Matrix {
+    return data.expert_inputs.leftCols(data.expert_inputs.cols() - Index{data.attributes} * data.classes);
+  };
+  if (alternative.data->attributes > 0 &&
+      compare_inputs(plain(*null.data), plain(*alternative.data), true) == Inputs::other)
+    add("coefficients by class against attributes",
+        Step{false, false,
+             "An input with a coefficient for every class is an attribute, or none, in the alternative."});
   const bool no_gate_inputs = small.gate.kind == GateKind::constant || small.gate.kind == GateKind::equal;
   if (!no_gate_inputs && small.experts > 1)
     gate_inputs = inputs(null.data->gate_inputs, alternative.data->gate_inputs, reads_linear_predictors(large.gate),

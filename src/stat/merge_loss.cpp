@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "expert_updates.hpp"
+#include "parsimonious_covariance.hpp"
 
 namespace clearway::detail {
 namespace {
@@ -89,6 +90,48 @@ Matrix without_column(const Matrix& a, Index column) {
   return result;
 }
 
+// Covariances that experts have in common change with the merged one: an M-step for all of them.
+class CommonCovariances {
+ public:
+  CommonCovariances(const MixtureModel& standard, const std::vector<Data>& block, const Matrix& responsibilities,
+                    double sigma_floor)
+      : kind_(standard.experts.front().spec().covariance), before_(standard.experts), sigma_floor_(sigma_floor) {
+    if (before_.front().responses() == 1 || !is_parsimonious(kind_)) return;
+    Matrix r = responsibilities.leftCols(standard.expert_count());
+    if (block.front().weights.size()) r = block.front().weights.asDiagonal() * r;
+    mass_ = r.colwise().sum().transpose();
+    own_ = before_;
+    for (std::size_t j = 0; j < own_.size(); ++j)
+      update_expert(own_[j], block, r.col(static_cast<Index>(j)), sigma_floor, kExpertSteps);
+  }
+
+  bool apply() const { return !own_.empty(); }
+
+  // Parameters that one expert fewer does without, of the covariances.
+  int freed() const {
+    const auto k = static_cast<int>(before_.size());
+    const int m = before_.front().responses();
+    return covariance_parameters(kind_, k, m) - covariance_parameters(kind_, k - 1, m);
+  }
+
+  // The experts, one for every column but `second`; `merged` has its own covariance and stands for `first`.
+  std::vector<Expert> without(std::size_t first, std::size_t second, const Expert& merged) const {
+    std::vector<Expert> experts = own_;
+    Vector mass = mass_;
+    experts[first] = merged;
+    mass(static_cast<Index>(first)) += mass(static_cast<Index>(second));
+    mass(static_cast<Index>(second)) = 0;
+    pool_covariances(before_, mass, sigma_floor_, experts);
+    return experts;
+  }
+
+ private:
+  CovarianceKind kind_;
+  std::vector<Expert> before_, own_;
+  Vector mass_;
+  double sigma_floor_;
+};
+
 }  // namespace
 
 std::vector<MergeLoss> merge_losses(const Data& data, const Scaling& scaling, const MixtureModel& standard,
@@ -103,6 +146,7 @@ std::vector<MergeLoss> merge_losses(const Data& data, const Scaling& scaling, co
   Matrix density(rows.rows(), k);
   for (int j = 0; j < k; ++j) density.col(j) = standard.experts[static_cast<std::size_t>(j)].log_density(rows);
   const double full = likelihood(gate, density);
+  const CommonCovariances common(standard, block, responsibilities, sigma_floor);
   for (const auto& [i, j] : candidates(responsibilities, k)) {
     const Expert& first = standard.experts[static_cast<std::size_t>(i)];
     const Expert& second = standard.experts[static_cast<std::size_t>(j)];
@@ -116,8 +160,15 @@ std::vector<MergeLoss> merge_losses(const Data& data, const Scaling& scaling, co
     const Vector high = gate.col(i).cwiseMax(gate.col(j)), low = gate.col(i).cwiseMin(gate.col(j));
     merged_gate.col(i) = high.array() + (low - high).array().exp().log1p();
     merged_density.col(i) = merged.log_density(rows);
+    double own = first.degrees_of_freedom();
+    if (common.apply()) {
+      const auto experts = common.without(static_cast<std::size_t>(i), static_cast<std::size_t>(j), merged);
+      for (int l = 0; l < k; ++l)
+        if (l != j) merged_density.col(l) = experts[static_cast<std::size_t>(l)].log_density(rows);
+      own = first.responses() * (1.0 + slope_count(first)) + common.freed();
+    }
     const double value = likelihood(without_column(merged_gate, j), without_column(merged_density, j));
-    const double freed = first.degrees_of_freedom() + standard.gate.degrees_of_freedom() / (k - 1.0);
+    const double freed = own + standard.gate.degrees_of_freedom() / (k - 1.0);
     losses.push_back({i, j, full - value, 0.5 * freed * std::log(std::max(2.0, likelihood.units()))});
   }
   return losses;

@@ -9,7 +9,8 @@ ModelNames anonymous(const MixtureModel& model) {
   const Expert& expert = model.experts.front();
   names.responses.assign(static_cast<std::size_t>(expert.responses()), "");
   names.classes.assign(static_cast<std::size_t>(expert.classes()), "");
-  names.expert_inputs.assign(static_cast<std::size_t>(expert.inputs()), "");
+  names.expert_inputs.assign(
+      static_cast<std::size_t>(expert.plain_inputs()) + static_cast<std::size_t>(expert.attributes()), "");
   names.gate_inputs.assign(static_cast<std::size_t>(model.gate.inputs()), "");
   return names;
 }

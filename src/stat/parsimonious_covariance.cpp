@@ -13,12 +13,6 @@ using Eigen::Index;
 constexpr double kStill = 1e-12;  // relative change of the objective at which rounds end
 constexpr int kSweeps = 20;       // of rotations through all planes
 
-char letter(CovarianceKind kind, int place) {
-  if (kind == CovarianceKind::full) return 'V';
-  if (kind == CovarianceKind::diagonal) return place == 2 ? 'I' : 'V';
-  return enum_name(kind)[static_cast<std::size_t>(place)];
-}
-
 // The diagonal of volume 1 in the direction of `diagonal`, and that volume (the m-th root of the product).
 double volume(const Vector& diagonal) {
   return std::exp(diagonal.array().log().mean());
@@ -211,10 +205,16 @@ class Problem {
 
 }  // namespace
 
+char covariance_letter(CovarianceKind kind, int place) {
+  if (kind == CovarianceKind::full) return 'V';
+  if (kind == CovarianceKind::diagonal) return place == 2 ? 'I' : 'V';
+  return enum_name(kind)[static_cast<std::size_t>(place)];
+}
+
 int covariance_parameters(CovarianceKind kind, int experts, int responses) {
   const int angles = responses * (responses - 1) / 2;
-  const int volume = letter(kind, 0) == 'V' ? experts : 1;
-  const char s = letter(kind, 1), o = letter(kind, 2);
+  const int volume = covariance_letter(kind, 0) == 'V' ? experts : 1;
+  const char s = covariance_letter(kind, 1), o = covariance_letter(kind, 2);
   const int shape = s == 'I' ? 0 : (responses - 1) * (s == 'V' ? experts : 1);
   return volume + shape + (o == 'I' ? 0 : angles * (o == 'V' ? experts : 1));
 }
@@ -222,10 +222,10 @@ int covariance_parameters(CovarianceKind kind, int experts, int responses) {
 std::vector<Matrix> parsimonious_covariances(CovarianceKind kind, const std::vector<Matrix>& scatter,
                                              const Vector& weights, const std::vector<Matrix>& start, int rounds) {
   const Problem problem(scatter, weights, start, rounds);
-  const bool own_volume = letter(kind, 0) == 'V', own_shape = letter(kind, 1) == 'V';
-  switch (letter(kind, 2)) {
+  const bool own_volume = covariance_letter(kind, 0) == 'V', own_shape = covariance_letter(kind, 1) == 'V';
+  switch (covariance_letter(kind, 2)) {
     case 'I':
-      return problem.without_orientation(letter(kind, 1) == 'I', own_shape, own_volume);
+      return problem.without_orientation(covariance_letter(kind, 1) == 'I', own_shape, own_volume);
     case 'V':
       return problem.own_orientations(own_shape, own_volume);
     default:

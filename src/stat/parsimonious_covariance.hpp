@@ -14,6 +14,9 @@
 
 namespace clearway::detail {
 
+/// 'E', 'V' or 'I' of the volume (place 0), the shape (1) or the orientation (2) of any form, full and diagonal included.
+char covariance_letter(CovarianceKind kind, int place);
+
 /// Number of free parameters of k covariances of m responses.
 int covariance_parameters(CovarianceKind kind, int experts, int responses);
 

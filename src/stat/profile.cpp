@@ -198,6 +198,12 @@ ProfileInterval profile_interval(const Data& data, const FitResult& result, cons
   const Target target = find_target(inference, name, stacked_names(result.model, names));
   if (result.gate_ridge > 0)
     user_error("profile intervals are for the likelihood, and this fit has a ridge penalty on its gate");
+  const Expert& first = result.model.experts.front();
+  if (first.responses() > 1 && is_parsimonious(first.spec().covariance))
+    user_error(
+        "a profile interval is for full and diagonal covariances, not for {}: there are Wald intervals, and "
+        "clearway bootstrap",
+        enum_name(first.spec().covariance));
   Profiler profiler(data, result, target, threads);
   const double quantile = normal_quantile(0.5 + 0.5 * level);
   ProfileInterval interval{.name = name, .level = level, .profile = {}, .note = {}};

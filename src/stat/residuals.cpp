@@ -28,7 +28,7 @@ double normal_quantile(double probability) {
 // Kinds by name: one word is all that a further kind needs here.
 constexpr std::array<std::string_view, 5> kCountKinds{"poisson", "bernoulli", "binomial", "negative-binomial",
                                                       "zero-inflated-poisson"};
-constexpr std::array<std::string_view, 2> kClassKinds{"multinomial", "ordinal"};
+constexpr std::array<std::string_view, 3> kClassKinds{"multinomial", "conditional-logit", "ordinal"};
 
 template <std::size_t N>
 bool listed(const std::array<std::string_view, N>& kinds, const MixtureModel& model) {
@@ -184,6 +184,13 @@ std::vector<RootogramBar> rootogram(const MixtureModel& model, const Data& data,
 
 double dispersion(const MixtureModel& model, const Data& data) {
   if (data.response.cols() > 1 || has_class_response(model)) return kUnknown;
+  // Where the spread is estimated the statistic says nothing but n / (n - df); of a censored row it would need the rest.
+  const auto own_spread = [](const Expert& expert) {
+    return expert.has_sigma() || expert.spec().kind == ExpertKind::network ||
+           expert.spec().kind == ExpertKind::heteroscedastic;
+  };
+  if (std::all_of(model.experts.begin(), model.experts.end(), own_spread)) return kUnknown;
+  if (data.event.size() > 0 && (data.event.array() != 1).any()) return kUnknown;
   const Matrix gate = model.gate.log_weights(data.gate_inputs).array().exp();
   Vector mean = Vector::Zero(data.rows()), second = mean;
   for (int k = 0; k < model.expert_count(); ++k) {

@@ -97,6 +97,7 @@ std::span<const ExtraParameter> extra_parameters(ExpertKind kind) {
     case ExpertKind::bernoulli:
     case ExpertKind::binomial:
     case ExpertKind::multinomial:
+    case ExpertKind::conditional_logit:
     case ExpertKind::ordinal:
     case ExpertKind::heteroscedastic:
     case ExpertKind::exponential:

@@ -32,13 +32,13 @@ struct ExtraParameter {
   double start;
   bool is_scale = false;  ///< logarithm of a noise scale, moves with the scale of the response
 };
-/// The extra parameters of a kind, in order; empty for kinds that keep their own layout (multinomial, ordinal,
+/// The extra parameters of a kind, in order; empty for kinds that keep their own layout (classes,
 /// heteroscedastic); the last parameter of a network is its log(sigma).
 std::span<const ExtraParameter> extra_parameters(ExpertKind kind);
 inline int extra_count(ExpertKind kind) {
   return static_cast<int>(extra_parameters(kind).size());
 }
-/// True for kinds handled here (all but network, multinomial, ordinal and vector responses).
+/// True for kinds handled here (all but network, classes and vector responses).
 bool is_single_index(ExpertKind kind);
 /// False when the log density has kinks in its parameters (ReLU, leaky ReLU, Laplace).
 bool is_smooth(ExpertKind kind);

@@ -8,19 +8,27 @@ namespace {
 
 using Eigen::Index;
 
+double weighted_deviation(const ConstVectorRef& x, const Vector& weights, double mean, double total) {
+  double squares = 0;
+  for (Index i = 0; i < x.size(); ++i) {
+    const double e = x(i) - mean;
+    squares += (weights.size() ? weights(i) : 1.0) * e * e;
+  }
+  return std::sqrt(squares / total);
+}
+
+double total_weight(const Matrix& a, const Vector& weights) {
+  return weights.size() ? weights.sum() : static_cast<double>(a.rows());
+}
+
 void moments(const Matrix& a, const Vector& weights, Vector& centre, Vector& scale) {
   const Index d = a.cols();
   centre = Vector::Zero(d);
   scale = Vector::Ones(d);
-  const double total = weights.size() ? weights.sum() : static_cast<double>(a.rows());
+  const double total = total_weight(a, weights);
   for (Index j = 0; j < d; ++j) {
     const double mean = (weights.size() ? a.col(j).dot(weights) : a.col(j).sum()) / total;
-    double squares = 0;
-    for (Index i = 0; i < a.rows(); ++i) {
-      const double e = a(i, j) - mean;
-      squares += (weights.size() ? weights(i) : 1.0) * e * e;
-    }
-    const double deviation = std::sqrt(squares / total);
+    const double deviation = weighted_deviation(a.col(j), weights, mean, total);
     centre(j) = mean;
     scale(j) = deviation > 1e-12 * std::max(1e-300, std::abs(mean)) && deviation > 0 ? deviation : 1.0;
   }
@@ -32,9 +40,26 @@ bool needs_origin(const Expert& expert, int parameter) {
     case ExpertKind::network:
       return true;
     case ExpertKind::multinomial:
-      return parameter % (1 + expert.inputs()) == 0;
+    case ExpertKind::conditional_logit:
+      return parameter < expert.parameters().size() - expert.attributes() &&
+             parameter % (1 + expert.plain_inputs()) == 0;
     default:  // slopes stand behind the intercept; of what follows them some have an intercept too
       return parameter < 1 || parameter > expert.inputs();
+  }
+}
+
+// One coefficient for all columns of an attribute means one scale for them: the root mean square of their deviations.
+void pool_attribute_scales(const Expert& expert, const Data& data, const Vector& centre, Vector& scale) {
+  const Index c = expert.classes();
+  const double total = total_weight(data.expert_inputs, data.weights);
+  for (int v = 0; v < expert.attributes(); ++v) {
+    const Index first = expert.plain_inputs() + v * c;
+    double squares = 0;
+    for (Index j = first; j < first + c; ++j) {
+      const double deviation = weighted_deviation(data.expert_inputs.col(j), data.weights, centre(j), total);
+      if (deviation > 1e-12 * std::abs(centre(j))) squares += deviation * deviation / static_cast<double>(c);
+    }
+    scale.segment(first, c).setConstant(squares > 0 ? std::sqrt(squares) : 1.0);
   }
 }
 
@@ -43,6 +68,7 @@ bool needs_origin(const Expert& expert, int parameter) {
 Scaling::Scaling(const Data& data, const MixtureModel& prototype) {
   moments(data.expert_inputs, data.weights, expert_centre, expert_scale);
   moments(data.gate_inputs, data.weights, gate_centre, gate_scale);
+  pool_attribute_scales(prototype.experts.front(), data, expert_centre, expert_scale);
   if (!prototype.gate.may_be_shifted()) gate_centre.setZero();
   // Constraints are said on the scale of the data. Slopes only change units; whatever a shift of the inputs or of the
   // response would mix with other parameters needs the origin where it is.
@@ -87,6 +113,7 @@ Data Scaling::standardised(const Data& data, Index begin, Index count) const {
   if (data.offset.size()) block.offset = data.offset.segment(begin, count) / response_scale(0);
   if (data.event.size()) block.event = data.event.segment(begin, count);
   block.classes = data.classes;
+  block.attributes = data.attributes;
   const auto part = [&](const std::vector<int>& numbers) {
     const auto from = numbers.begin() + (numbers.empty() ? 0 : begin);
     return std::vector<int>(from, from + (numbers.empty() ? 0 : count));

@@ -250,7 +250,8 @@ class Selector {
     const FitResult& fit = candidate.fit;
     candidate.criteria =
         information_criteria(candidate.attained(), fit.degrees_of_freedom, fit.effective_rows, fit.entropy);
-    const int coefficients = static_cast<int>(data(candidate).expert_inputs.cols()) + 1;
+    const int coefficients = static_cast<int>(
+        std::min(data(candidate).expert_inputs.cols() + 1, fit.model.experts.front().parameters().size()));
     if (fit.reason == StopReason::degenerate)
       candidate.excluded = "an expert sits at the noise floor, a spike of the likelihood";
     else if (!fit.converged)

@@ -66,6 +66,7 @@ double draw_one(const PreparedExpert& expert, Eigen::Index row, const Data& inpu
       return static_cast<double>(stream.binomial(std::llround(trials), probability));
     }
     case ExpertKind::multinomial:
+    case ExpertKind::conditional_logit:
     case ExpertKind::ordinal: {
       const Vector probabilities = expert.mean.row(row).transpose();
       return static_cast<double>(

@@ -35,7 +35,8 @@ Matrix linearised_response(const Data& data, ExpertKind kind) {
       return y;
     case ExpertKind::binomial:
       return ((y.array() + 0.5) / (data.trials.array() - y.array() + 0.5)).log();
-    case ExpertKind::multinomial: {
+    case ExpertKind::multinomial:
+    case ExpertKind::conditional_logit: {
       Matrix indicator = Matrix::Zero(y.size(), data.classes);
       for (Index i = 0; i < y.size(); ++i) indicator(i, static_cast<Index>(y(i))) = 1;
       return indicator;

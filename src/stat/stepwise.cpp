@@ -66,6 +66,8 @@ class Stepper {
     choice_.experts.assign(design.recipe.expert_terms.size(), from_all);
     choice_.gate.assign(design.recipe.gate_terms.size(), from_all);
     if (choice_.experts.empty() && choice_.gate.empty()) user_error("stepwise: there are no terms to choose from");
+    if (!design.recipe.attributes.empty())
+      user_error("stepwise: does not choose among the attributes of conditional-logit experts");
     if (stepwise.direction == Stepwise::none) user_error("stepwise: 'none' chooses nothing");
   }
 

@@ -225,13 +225,13 @@ ExpertReport expert_report(const Expert& expert, const ModelNames& names, const 
       expert.parameter_names(names.expert_inputs, takes_classes(expert) ? names.classes : names.responses);
   const Vector& parameters = expert.parameters();
   const int responses = expert.responses();
-  Eigen::Index count = parameters.size();
-  if (responses > 1) count = static_cast<Eigen::Index>(responses) * (expert.inputs() + 1);
+  const Eigen::Index coefficients = expert.coefficient_count(),
+                     count = responses > 1 ? coefficients : parameters.size();
   ExpertReport report;
   for (Eigen::Index i = 0; i < count; ++i) {
     const std::string& label = labels[static_cast<std::size_t>(i)];
     const double error = errors != nullptr && i < errors->size() ? (*errors)[i] : kUnknown;
-    const std::string natural = inside_log(label);
+    const std::string natural = i < coefficients ? "" : inside_log(label);  // a coefficient may be that of log(x)
     if (natural.empty())
       report.coefficients.push_back({label, parameters[i], error});
     else  // delta method: d exp(t) = exp(t) dt

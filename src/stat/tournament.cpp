@@ -91,11 +91,17 @@ void Tournament::short_runs(std::size_t first, std::size_t count) {
     try {
       engines[i] = make_engine(rows_.raw(), scaling_, prototype_, serial_settings());
       RandomStream stream(static_cast<std::uint64_t>(options_.seed), kStartStream + first + i);
-      pool_.models[offset + i] =
-          record.kind == StartKind::spectral
-              ? maker_->make_spectral(*engines[i], static_cast<std::uint64_t>(options_.seed) + first + i,
-                                      options_.method == FitMethod::spectral, notes[i])
-              : maker_->make(record.kind, *engines[i], stream);
+      if (record.kind == StartKind::spectral) {
+        try {
+          pool_.models[offset + i] =
+              maker_->make_spectral(*engines[i], static_cast<std::uint64_t>(options_.seed) + first + i,
+                                    options_.method == FitMethod::spectral, notes[i]);
+        } catch (const std::runtime_error&) {
+          if (count > 1 || options_.method == FitMethod::spectral) throw;
+          record.kind = StartKind::kmeans;  // the only start
+        }
+      }
+      if (record.kind != StartKind::spectral) pool_.models[offset + i] = maker_->make(record.kind, *engines[i], stream);
       continue_run(offset + i, *engines[i], screening);
     } catch (const std::runtime_error& error) {
       record.failure = error.what();

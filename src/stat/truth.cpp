@@ -55,7 +55,8 @@ Json expert_json(const Expert& expert) {
   json["inputs"] = expert.inputs();
   json["responses"] = expert.responses();
   json["classes"] = expert.classes();
-  if (expert.responses() == 1 && spec.kind != ExpertKind::network && spec.kind != ExpertKind::multinomial) {
+  if (expert.attributes() > 0) json["attributes"] = expert.attributes();
+  if (expert.responses() == 1 && spec.kind != ExpertKind::network && !has_class_logits(spec.kind)) {
     json["intercept"] = expert.parameters()(0);
     if (spec.kind != ExpertKind::constant) json["slopes"] = to_list(expert.parameters().segment(1, expert.inputs()));
     if (expert.has_sigma()) json["sigma"] = expert.sigma();
@@ -87,7 +88,8 @@ Expert read_expert(const Json& json) {
   spec.degree = json.value("degree", spec.degree);
   spec.leak = json.value("leak", spec.leak);
   spec.hidden = json.value("hidden", spec.hidden);
-  Expert expert(spec, json.at("inputs").get<int>(), json.value("responses", 1), json.value("classes", 0));
+  Expert expert(spec, json.at("inputs").get<int>(), json.value("responses", 1), json.value("classes", 0),
+                json.value("attributes", 0));
   const Vector parameters = to_vector(json.at("parameters"));
   if (parameters.size() != expert.parameters().size())
     user_error("an expert of kind {} has {} parameters, not {}", enum_name(spec.kind), expert.parameters().size(),

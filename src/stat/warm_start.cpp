@@ -38,7 +38,7 @@ class Trials {
     prototype_.gate = Gate(options.gate, static_cast<int>(data.gate_inputs.cols()), options.experts);
     for (const ExpertSpec& spec : options.expert_specs())
       prototype_.experts.emplace_back(spec, static_cast<int>(data.expert_inputs.cols()),
-                                      static_cast<int>(data.response.cols()), data.classes);
+                                      static_cast<int>(data.response.cols()), data.classes, data.attributes);
     prototype_.has_noise = other.has_noise;
     prototype_.noise_weight = other.noise_weight;
     scaling_ = Scaling(data, prototype_);

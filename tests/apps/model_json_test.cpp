@@ -85,6 +85,10 @@ SavedModel any_model() {
   recipe.weights = *rc::gen::element<std::string>("", "w");
   recipe.expert_terms = any_terms();
   recipe.gate_terms = any_terms();
+  if (recipe.expert == ExpertKind::conditional_logit) {
+    recipe.attributes = {any_word()};
+    for (int s = 0; s < 3; ++s) recipe.expert_terms.push_back(Term{{Factor{.column = any_word()}}});
+  }
 
   const auto d = static_cast<int>(recipe.expert_names().size());
   const auto q = static_cast<int>(recipe.gate_names().size());
@@ -112,7 +116,7 @@ SavedModel any_model() {
   if (has_link(expert.kind)) expert.link = any_of<LinkKind>();
   for (int i = 0; i < k; ++i) {
     saved.model.experts.emplace_back(expert, d, static_cast<int>(recipe.target.size()),
-                                     has_classes(recipe.expert) ? 3 : 0);
+                                     has_classes(recipe.expert) ? 3 : 0, static_cast<int>(recipe.attributes.size()));
     fill(saved.model.experts.back().parameters());
   }
   saved.model.has_noise = *rc::gen::arbitrary<bool>();

@@ -155,6 +155,9 @@ TEST(Conformal, GroupsHaveTheirOwnQuantileOrSayWhyNot) {
   EXPECT_EQ(q.of_group(77), q.pooled);
   EXPECT_EQ(q.too_few.at(5), 3);
   EXPECT_EQ(q.note, "group 5 has 3 calibration rows, too few for alpha 0.2: it uses the quantile of all rows");
+  // 1 - 0.9 is not 0.1.
+  EXPECT_EQ(fit_conformal(scores, 1 - 0.9, groups).note,
+            "group 5 has 3 calibration rows, too few for alpha 0.1: it uses the quantile of all rows");
   EXPECT_TRUE(q.of_rows(std::vector<int>{5, 0}).isApprox(numbers({120, 8})));
   EXPECT_TRUE(fit_conformal(scores, 0.2).note.empty());
   EXPECT_NE(fit_conformal(numbers({1, 2}), 0.1).note.find("too few"), std::string::npos);

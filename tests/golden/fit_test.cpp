@@ -286,5 +286,80 @@ TEST_F(Fit, AFolderThatCannotBeMadeIsAFailureOfTheWorld) {
   EXPECT_NE(outcome.err.find("/proc/clearway-run"), std::string::npos) << outcome.err;
 }
 
+/// 300 choices between three ways to travel; the trains of half of the choosers cost them little.
+std::string choices_csv() {
+  std::string text = "mode,price_air,price_bus,price_train,time_air,time_bus,time_train,income\n";
+  for (int i = 1; i <= 300; ++i) {
+    const double income = static_cast<double>((i * 37) % 60) / 30 - 1;
+    std::string prices, times;
+    double best = -1e9;
+    const char* mode = "";
+    for (int j = 0; j < 3; ++j) {
+      const double price = static_cast<double>((i * (7 + 4 * j)) % 23) / 10;
+      const double time = static_cast<double>((i * (5 + 2 * j * j) + 3 * j) % 17) / 8;
+      const double u = (static_cast<double>((i * i * (3 + 2 * j) + i * (11 + 6 * j)) % 61) + 0.5) / 61.5;
+      const double utility = -0.8 * price - 0.5 * time + (j == 0 ? income : 0.0) - std::log(-std::log(u));
+      if (utility > best) {
+        best = utility;
+        mode = j == 0 ? "air" : j == 1 ? "bus" : "train";
+      }
+      prices += "," + std::to_string(price);
+      times += "," + std::to_string(time);
+    }
+    text += mode + prices + times + "," + std::to_string(income) + "\n";
+  }
+  return text;
+}
+
+TEST_F(Fit, ConditionalLogitFromTableToPredictions) {
+  place_.write("travel.csv", choices_csv());
+  const std::string fit =
+      "fit travel.csv --target mode --expert conditional-logit --attributes price,time --experts 1 ";
+  const Outcome outcome = run(fit + "--out run --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  const json& coefficients = result["experts"][0]["coefficients"];
+  for (const char* name : {"air: (intercept)", "air: income", "bus: (intercept)", "bus: income", "price", "time"})
+    EXPECT_TRUE(coefficients.contains(name)) << name << " in " << coefficients.dump();
+  EXPECT_EQ(coefficients.size(), 6U);
+  EXPECT_LT(coefficients["price"].get<double>(), 0);
+  const Outcome predicted = run("predict run travel.csv");
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  EXPECT_TRUE(predicted.out.starts_with("probability_air,probability_bus,probability_train,class,expert"));
+  // The log densities of the predictions are those of the fit, to their six digits.
+  const json table = json::parse(run("predict run travel.csv --json").out);
+  double total = 0;
+  for (const json& value : table["log_density"]) total += value.get<double>();
+  EXPECT_NEAR(total, result["log_likelihood"].get<double>(), 1e-3);
+  place_.write("new.csv",
+               "price_air,price_bus,price_train,time_air,time_bus,time_train,income\n1,1,1,1,1,1,0\n9,1,1,1,1,1,0\n");
+  const json two = json::parse(run("predict run new.csv --json").out);
+  EXPECT_GT(two["probability_air"][0].get<double>(), two["probability_air"][1].get<double>());
+  EXPECT_EQ(run("simulate --model run --data travel.csv --out drawn.csv").code, 0);
+  EXPECT_EQ(run("bootstrap run travel.csv --replications 3").code, 0);
+  const Outcome constrained = place_.run(
+      std::vector<std::string>{"fit", "travel.csv", "--target", "mode", "--expert", "conditional-logit", "--attributes",
+                               "price,time", "--experts", "1", "--fix", "time=-0.5,air: income=1", "--json"});
+  ASSERT_EQ(constrained.code, 0) << constrained.err;
+  const json fixed = json::parse(constrained.out);
+  EXPECT_NEAR(fixed["experts"][0]["coefficients"]["time"].get<double>(), -0.5, 1e-9);
+  EXPECT_NEAR(fixed["experts"][0]["coefficients"]["air: income"].get<double>(), 1.0, 1e-9);
+  EXPECT_LE(fixed["log_likelihood"].get<double>(), result["log_likelihood"].get<double>());
+  // Tables without a column that an attribute needs, and attributes that other experts do not have.
+  place_.write("less.csv", "price_air,price_bus,price_train,time_air,time_bus,income\n1,1,1,1,1,0\n");
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {"predict run less.csv", "time_train"},
+      {"fit travel.csv --target mode --expert conditional-logit --attributes price,comfort", "'comfort_air'"},
+      {"fit travel.csv --target mode --expert conditional-logit", "attributes must name"},
+      {"fit travel.csv --target mode --expert multinomial --attributes price", "attributes is for conditional-logit"},
+      {"select travel.csv --target mode --expert conditional-logit --attributes price --experts 1 --stepwise both",
+       "stepwise"}};
+  for (const auto& [line, word] : mistakes) {
+    const Outcome refused = run(line);
+    EXPECT_EQ(refused.code, 2) << line << "\n" << refused.err;
+    EXPECT_NE(refused.err.find(word), std::string::npos) << line << "\n" << refused.err;
+  }
+}
+
 }  // namespace
 }  // namespace clearway::golden

@@ -150,6 +150,14 @@ TEST_F(Resampling, StreamedFitsHaveStandardErrors) {
   EXPECT_EQ(place_.run("fit data.csv --target y --stream --standard-errors cluster").code, 2);
 }
 
+// '.' is every column without a part of its own; that of the clusters has one.
+TEST_F(Resampling, DotLeavesTheClustersOut) {
+  const Outcome outcome =
+      place_.run("fit data.csv --formula y~. --experts 1 --standard-errors cluster --cluster x2 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const json& one : json::parse(outcome.out)["inference"]["parameters"]) EXPECT_NE(one["label"], "x2");
+}
+
 TEST_F(Resampling, DiagnoseWritesOneRowPerRow) {
   const Outcome outcome = place_.run("diagnose run data.csv --out rows.csv --map-starts 2 --top 1");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -30,6 +30,20 @@ struct TenTrials : BinomialExpert {
 struct ThreeClasses : MultinomialExpert {
   ThreeClasses() { classes = 3; }
 };
+/// As many attributes as the inputs allow; what is left belongs to no alternative.
+struct TwoAlternatives : ConditionalLogitExpert {
+  template <Array A>
+  auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return ConditionalLogitExpert::zero_parameters(like, d, k, d / 2);
+  }
+};
+struct ThreeAlternatives : ConditionalLogitExpert {
+  ThreeAlternatives() { classes = 3; }
+  template <Array A>
+  auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t k) const {
+    return ConditionalLogitExpert::zero_parameters(like, d, k, d / 3);
+  }
+};
 struct ThreeHiddenUnits : FeedForwardExpert {
   template <Array A>
   auto zero_parameters(const A& like, std::ptrdiff_t d, std::ptrdiff_t) const {
@@ -99,7 +113,7 @@ using Experts =
                      ThreeHiddenUnits, TwoResponses, TwoIndependentResponses, UnitBox, LaplaceExpert, SkewNormalExpert,
                      HeteroscedasticExpert, TobitExpert, NegativeBinomialExpert, ZeroInflatedPoissonExpert,
                      InverseGaussianExpert, WeibullExpert, ExponentialExpert, ModerateBeta, ThreeOrderedClasses,
-                     ModerateSkewT>;
+                     ModerateSkewT, TwoAlternatives, ThreeAlternatives>;
 
 /// True for experts whose parameter struct holds k experts side by side.
 template <class Expert>

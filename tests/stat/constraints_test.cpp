@@ -157,6 +157,11 @@ TEST(Constraints, NamesAreFoundAndMistakesNamed) {
   EXPECT_EQ(one.fixed[0].value, -1.5);
   EXPECT_EQ(one.fixed[1].value, std::log(2.0));
   EXPECT_EQ(one.shared, std::vector<int>{0});
+  EXPECT_EQ(find({"expert 2: x1=0"}).fixed.front().expert, 1);  // as the tables write it
+  const Constraints log_term = find_constraints({{"log(x2)=-2"}, {}}, gate, expert, inputs, {"x1", "log(x2)"}, {"y"});
+  EXPECT_EQ(log_term.fixed.front().value, -2) << "a coefficient, not the logarithm of a positive parameter";
+  EXPECT_THROW(find_constraints({{"x2=0.5"}, {}}, gate, expert, inputs, {"x1", "log(x2)"}, {"y"}),
+               std::invalid_argument);
   const Constraints in_gate = find({"gate:x1=0"});
   EXPECT_EQ(in_gate.fixed.size(), 2u);  // the last expert is the reference
   EXPECT_TRUE(in_gate.symmetric(3));

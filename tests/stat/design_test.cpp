@@ -5,43 +5,11 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
-#include <functional>
 
-#include "clearway/io/csv.hpp"
+#include "design_tables.hpp"
 
 namespace clearway {
 namespace {
-
-using Names = std::vector<std::string>;
-
-Table table_of(std::string_view text) {
-  return read_csv_text(text, {}, "t.csv");
-}
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "no exception";
-}
-
-std::string design_error(std::string_view text, const ColumnChoice& choice, ExpertKind expert = ExpertKind::linear,
-                         GateKind gate = GateKind::softmax) {
-  return error_of([&] { (void)make_design(table_of(text), choice, expert, gate); });
-}
-
-Matrix matrix(std::initializer_list<std::initializer_list<double>> rows) {
-  Matrix m(static_cast<Eigen::Index>(rows.size()), static_cast<Eigen::Index>(rows.begin()->size()));
-  Eigen::Index i = 0;
-  for (const auto& row : rows) {
-    Eigen::Index j = 0;
-    for (const double value : row) m(i, j++) = value;
-    ++i;
-  }
-  return m;
-}
 
 constexpr std::string_view kTable =
     "y,x1,x2,colour,w,n\n"
@@ -311,14 +279,25 @@ TEST(Design, CollinearInputsAreAWarning) {
   const Design d = make_design(table_of(text), {.target = {"y"}}, ExpertKind::linear);
   EXPECT_EQ(d.warnings,
             (Names{"experts-on: 'c' is a linear combination of 'a', 'b' and the intercept in the rows used, so its own "
-                   "coefficient is not determined.",
+                   "coefficient is not determined, and no parameter (df).",
                    "experts-on: 'f' is a linear combination of 'e' and the intercept in the rows used, so its own "
-                   "coefficient is not determined."}));
+                   "coefficient is not determined, and no parameter (df)."}));
   // Nearly collinear is not collinear: a year, its square and its cube keep more than 1e-10 of their variance.
   std::string years = "y,t\n";
   for (int i = 0; i < 120; ++i) years += fmt::format("{},{}\n", i % 5, 1900 + i);
   EXPECT_TRUE(
       make_design(table_of(years), {.target = {"y"}, .experts_on = {"t", "t^2"}}, ExpertKind::linear).warnings.empty());
+}
+
+// Coded against the first level, a product without the rest of it as a term gives that level slope 0; R's coding differs.
+TEST(Design, ProductsWithoutTheirMarginAreAWarning) {
+  const auto warnings = [](const Names& terms) {
+    return make_design(table_of(kTable), {.target = {"y"}, .experts_on = terms, .gate_on = {"x1"}}, ExpertKind::linear)
+        .warnings;
+  };
+  ASSERT_EQ(warnings({"x1*colour"}).size(), 1U);
+  EXPECT_NE(warnings({"x1*colour"}).front().find("the level 'blue' of 'colour' has slope 0"), std::string::npos);
+  EXPECT_TRUE(warnings({"x1", "x1*colour"}).empty());
 }
 
 TEST(Design, ResponsesFitTheKindOfExpert) {
@@ -463,10 +442,10 @@ TEST(Recipe, MistakesInNewTablesAreNamed) {
   EXPECT_EQ(error("colour,x1\nred,1\nviolet,2\n"),
             "t.csv: line 3, column 1 ('colour'): 'violet' is not a known level; the levels are blue, green, red");
   EXPECT_EQ(error("colour,x1\nred,one\n"), "t.csv: line 2, column 2 ('x1'): 'one' is not a number");
-  EXPECT_EQ(error("colour,x1\nred,1\n,2\n"),
-            "1 cell in 1 row is missing in the columns used, the first in t.csv: line 3, column 1 ('colour'); leave "
-            "such rows "
-            "out with --missing drop, or the column out with --exclude");
+  EXPECT_EQ(
+      error("colour,x1\nred,1\n,2\n"),
+      "1 cell in 1 row is missing in the columns used, the first in t.csv: line 3, column 1 ('colour'); --missing "
+      "drop leaves such rows out, and predict --missing na their answers");
   EXPECT_EQ(error("colour,x1\nred,1\n,2\n", MissingPolicy::drop), "no exception");
   EXPECT_EQ(error("colour,x1\n7,1\n"),
             "t.csv: line 2, column 1 ('colour'): '7' is not a known level; the levels are blue, green, red");

@@ -144,7 +144,15 @@ TEST(Counts, RootogramAndDispersion) {
   }
   EXPECT_NEAR(expected, 10, 1e-12);
   EXPECT_DOUBLE_EQ(observed, 10);
-  EXPECT_TRUE(rootogram(fit(data, options_for(1)).model, data).empty());
+  const MixtureModel line = fit(data, options_for(1)).model;
+  EXPECT_TRUE(rootogram(line, data).empty());
+  EXPECT_TRUE(std::isnan(dispersion(line, data))) << "the spread is estimated: n / (n - df) whatever the data";
+  const MixtureModel times = fit(data, options_for(1, ExpertKind::poisson)).model;
+  Data censored = data;
+  censored.event = Vector::Ones(10);
+  EXPECT_EQ(dispersion(times, censored), dispersion(times, data));
+  censored.event(3) = 0;
+  EXPECT_TRUE(std::isnan(dispersion(times, censored)));
 }
 
 // R: cooks.distance and hatvalues of lm(y ~ x), printed to ten digits. Leverage comes from central differences (1e-8).

@@ -285,6 +285,22 @@ TEST(NegativeBinomial, LargeSizesLoseNoDigits) {
 }
 
 // Experts of several kinds in one model: the parts of the machinery that look at every expert.
+// P(Y <= mu) = 1/2 + 2 / (3 sqrt(2 pi mu)) + O(mu^-3/2) for whole mu (Ramanujan's theorem on exp(n)); either side of the change
+// of formula at 1e9 the same.
+TEST(Poisson, DistributionOfHugeMeans) {
+  const auto below = [](double mean, double y) {
+    Expert expert(ExpertSpec{.kind = ExpertKind::poisson}, 0);
+    expert.parameters()(0) = std::log(mean);
+    return expert.distribution(Vector::Constant(1, y), Matrix(1, 0), Vector(), Vector())(0);
+  };
+  for (const double mean : {4e8, 2e9, 3e10, 1e14})  // log and exp move the mean by 1e-15 of it and more
+    EXPECT_NEAR(below(mean, mean), 0.5 + 2 / (3 * std::sqrt(2 * M_PI * mean)), 1e-8 + 1e-14 * std::sqrt(mean)) << mean;
+  for (const double z : {-3.0, -1.0, 0.5, 2.0})
+    EXPECT_NEAR(below(0.999e9, std::floor(0.999e9 + z * std::sqrt(0.999e9))),
+                below(1.001e9, std::floor(1.001e9 + z * std::sqrt(1.001e9))), 2e-5)
+        << z;  // one count is 1.3e-5 of probability at most
+}
+
 TEST(MixedFamilies, ScoreAndInformationAreDerivativesAndEmClimbs) {
   RandomStream stream(31);
   const std::vector<std::vector<ExpertKind>> mixtures = {

@@ -52,6 +52,42 @@ TEST(Fit, OneExpertIsOrdinaryLeastSquares) {
   EXPECT_TRUE(result.converged);
 }
 
+// Collinear inputs change neither the likelihood nor the number of parameters that it determines (R: lm, multinom).
+TEST(Fit, CollinearInputsAreNoParameters) {
+  for (const int experts : {1, 2}) {
+    const FitOptions options = quick(experts);
+    const Data plain = two_regimes(3, 400, 1);
+    Data more = plain;
+    more.expert_inputs.conservativeResize(Eigen::NoChange, 2);
+    more.expert_inputs.col(1) = 3 - 2 * plain.expert_inputs.col(0).array();
+    more.gate_inputs = more.expert_inputs;
+    const FitResult one = fit(plain, options), two = fit(more, options);
+    EXPECT_EQ(two.degrees_of_freedom, one.degrees_of_freedom);
+    EXPECT_NEAR(two.log_likelihood, one.log_likelihood, 1e-6 * std::abs(one.log_likelihood));
+    EXPECT_NEAR(two.bic, one.bic, 1e-5 * std::abs(one.bic));
+  }
+}
+
+// A few rows that an expert fits almost exactly, above the floor of the noise level.
+TEST(FitFaults, SpuriousMaximaAreSaid) {
+  RandomStream stream(9);
+  Data data;
+  data.expert_inputs.resize(60, 1);
+  data.response.resize(60, 1);
+  for (Eigen::Index i = 0; i < 60; ++i) {
+    data.expert_inputs(i, 0) = stream.uniform(-1, 1);
+    data.response(i, 0) = i < 5 ? 30 + data.expert_inputs(i, 0) + 0.02 * stream.normal() : 2 * stream.normal();
+  }
+  data.gate_inputs.resize(60, 0);
+  FitOptions options = quick(2);
+  const FitResult result = fit(data, options);
+  const auto said = [](const std::string& warning) { return warning.find("spurious") != std::string::npos; };
+  EXPECT_EQ(std::count_if(result.warnings.begin(), result.warnings.end(), said), 1);
+  options.expert.variance = VarianceKind::shared;
+  const FitResult shared = fit(data, options);
+  EXPECT_EQ(std::count_if(shared.warnings.begin(), shared.warnings.end(), said), 0);
+}
+
 TEST(Fit, ResultSaysNotFittedBeforeItIs) {
   EXPECT_EQ(FitResult{}.brief(), "not fitted yet");
   EXPECT_EQ(FitResult{}.reason, StopReason::not_fitted);

@@ -117,6 +117,10 @@ TEST(FormulaChoice, DotsRemovalsOffsetsAndFactors) {
   EXPECT_EQ(choice.gate_on, (Terms{"b"}));
   EXPECT_EQ(choice.offset, "e");
   EXPECT_EQ(choice.as_category, (Terms{"g"}));
+  ColumnChoice censored;
+  censored.event = "e";
+  apply_formula(Formula::parse("y ~ ."), table, censored);
+  EXPECT_EQ(censored.experts_on, (Terms{"a", "b", "g"}));
   ColumnChoice none;
   apply_formula(Formula::parse("y ~ a | 1"), table, none);
   EXPECT_EQ(none.gate_on, (Terms{"1"}));

@@ -316,6 +316,44 @@ TEST(InferenceValidity, SeparatedGate) {
   EXPECT_TRUE(inference.valid(inference.index("expert 1: x1")));
 }
 
+// Large tables are summed in parts: every row twice gives errors smaller by sqrt(2), whether in one part or in several.
+TEST(Inference, LargeTablesInParts) {
+  const Data once = two_lines(140000, 13);
+  std::vector<Index> rows;
+  for (int copy = 0; copy < 2; ++copy)
+    for (Index t = 0; t < once.rows(); ++t) rows.push_back(t);
+  const Data twice = once.subset(rows);
+  FitResult result = fit(once, options_for(2));
+  for (const StandardErrorKind kind : {StandardErrorKind::observed, StandardErrorKind::sandwich}) {
+    InferenceOptions options;
+    options.standard_errors = kind;
+    const Inference small = infer(once, result, names_for(once), options);
+    const Inference large = infer(twice, result, names_for(twice), options);
+    ASSERT_TRUE(small.available() && large.available());
+    EXPECT_LT((large.standard_errors * std::sqrt(2.0) - small.standard_errors)
+                  .cwiseQuotient(small.standard_errors)
+                  .cwiseAbs()
+                  .maxCoeff(),
+              1e-8);
+  }
+}
+
+// Classes that one input parts without error: estimates run to infinity, and one finding says so for all of them.
+TEST(InferenceValidity, SeparatedClasses) {
+  Data data = two_lines(100, 12, 0.1);
+  data.expert_inputs.conservativeResize(100, 1);
+  data.gate_inputs.resize(100, 0);
+  for (Index t = 0; t < 100; ++t) data.response(t, 0) = data.expert_inputs(t, 0) > 5 ? 1 : 0;
+  FitOptions options = options_for(1);
+  options.expert.kind = ExpertKind::bernoulli;
+  const Inference inference = infer(data, fit(data, options), names_for(data));
+  const auto flat = [](const ValidityFinding& finding) {
+    return finding.sentence.find("separation") != std::string::npos;
+  };
+  EXPECT_EQ(std::count_if(inference.findings.begin(), inference.findings.end(), flat), 1);
+  EXPECT_FALSE(inference.valid(inference.index("expert 1: x1")));
+}
+
 TEST(InferenceValidity, RidgeIsACondition) {
   const Data data = two_lines(300, 11);
   FitOptions options = options_for(2);

@@ -163,6 +163,13 @@ TEST(LikelihoodRatio, WhatIsNestedAndWhatIsRegular) {
   EXPECT_FALSE(n.nested);
   EXPECT_TRUE(nesting_of(two, tested(more, 2)).regular);
   EXPECT_FALSE(nesting_of(tested(more, 2), two).nested);
+  Data no_gate = data, no_inputs = data;
+  no_gate.gate_inputs.resize(20, 0);
+  no_inputs.expert_inputs.resize(20, 0);
+  EXPECT_TRUE(nesting_of(tested(no_gate, 2), two).nested);
+  EXPECT_FALSE(nesting_of(two, tested(no_gate, 2)).nested);
+  EXPECT_TRUE(nesting_of(tested(no_inputs, 2), two).regular);
+  EXPECT_FALSE(nesting_of(two, tested(no_inputs, 2)).nested);
   EXPECT_THROW(likelihood_ratio_test(tested(data, 3), two, replications(0)), std::invalid_argument);
   Data other = data;
   other.response(0, 0) += 1;

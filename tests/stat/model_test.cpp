@@ -347,9 +347,11 @@ TEST(ExpertModel, DensityIsTheOneOfTheCoreFloor) {
 
 TEST(ExpertModel, ChangeOfScaleIsAChangeOfVariables) {
   RandomStream stream(5);
-  const Vector x_centre = Vector::LinSpaced(2, -1.0, 3.0), x_scale = Vector::LinSpaced(2, 0.5, 2.0);
+  const Vector x_centre = Vector::LinSpaced(2, -1.0, 3.0);
   for (const auto& which : all_experts()) {
     Data data = random_data(which, 15, 2, 2, stream);
+    Vector x_scale = Vector::LinSpaced(2, 0.5, 2.0);
+    if (data.attributes > 0) x_scale.setConstant(0.5);  // the columns of an attribute have one unit
     const Expert expert = random_expert(which, 2, data.classes, stream);
     const bool scaled = expert.response_may_be_scaled();
     const Vector y_centre =

@@ -77,7 +77,8 @@ inline Gate random_gate(const GateSpec& spec, int inputs, int experts, RandomStr
 }
 
 inline Expert random_expert(const ExpertCase& which, int inputs, int classes, RandomStream& stream) {
-  Expert expert(which.spec, inputs, which.responses, classes);
+  const int attributes = which.spec.kind == ExpertKind::conditional_logit ? inputs / classes : 0;
+  Expert expert(which.spec, inputs, which.responses, classes, attributes);
   for (Eigen::Index i = 0; i < expert.parameters().size(); ++i) expert.parameters()(i) = 0.5 * stream.normal();
   if (which.spec.kind == ExpertKind::student_t || which.spec.kind == ExpertKind::skew_t)
     expert.parameters()(expert.parameters().size() - 1) = 1.0 + stream.uniform();
@@ -127,6 +128,11 @@ inline Data random_data(const ExpertCase& which, Eigen::Index rows, int expert_i
         break;
       case ExpertKind::beta:
         y = 0.02 + 0.96 * stream.uniform();
+        break;
+      case ExpertKind::conditional_logit:  // as many attributes as the inputs allow
+        data.classes = 2;
+        data.attributes = expert_inputs / 2;
+        y = static_cast<double>(stream.index(2));
         break;
       case ExpertKind::multinomial:
       case ExpertKind::ordinal:

@@ -57,6 +57,28 @@ TEST(Criteria, OneExpertIsGlmOfR) {
   EXPECT_NEAR(one.criteria.bic, 28.8949574707812, 1e-8);
 }
 
+// The spectral method finds no second direction in an input and its double; the candidates are those without the double.
+TEST(Criteria, CollinearInputsChangeNothing) {
+  Data data;
+  data.expert_inputs = Vector::LinSpaced(120, -2, 2);
+  data.gate_inputs.resize(120, 0);
+  data.response.resize(120, 1);
+  for (Index t = 0; t < 120; ++t) {
+    const double x = data.expert_inputs(t, 0);
+    data.response(t, 0) = (t % 2 == 0 ? 3 + 2 * x : -3 - x) + 0.4 * std::sin(29.0 * static_cast<double>(t));
+  }
+  Data twice = data;
+  twice.expert_inputs.conservativeResize(Eigen::NoChange, 2);
+  twice.expert_inputs.col(1) = 2 * data.expert_inputs.col(0);
+  SelectionOptions options;
+  options.experts = "1:2";
+  options.folds = 0;
+  const SelectionResult one = select_model({{GateSpec{}, ExpertSpec{}, &data}}, options);
+  const SelectionResult two = select_model({{GateSpec{}, ExpertSpec{}, &twice}}, options);
+  ASSERT_EQ(two.candidates.size(), 2U);
+  for (std::size_t c = 0; c < 2; ++c) EXPECT_NEAR(two.candidates[c].criteria.bic, one.candidates[c].criteria.bic, 1e-5);
+}
+
 // ll = -10, df = 3, n = 22, entropy 2, by hand: log 22 = 3.0910424533583160, log((22 + 2) / 24) = 0.
 TEST(Criteria, ByHand) {
   const InformationCriteria c = information_criteria(-10, 3, 22, 2);

@@ -144,6 +144,22 @@ TEST(Summary, StandardErrorsGetAColumnBesideTheEstimates) {
   EXPECT_EQ(cells_of(gate, "x1"), (Cells{"11.5000", "21.5000", "0.750000"}));
 }
 
+// A term log(x) has the name of a logarithm; it is a coefficient all the same.
+TEST(Summary, CoefficientsOfLogarithmsAreCoefficients) {
+  ModelNames names = names_of(1);
+  names.expert_inputs = {"log(gnp)"};
+  for (const ExpertKind kind : {ExpertKind::linear, ExpertKind::student_t, ExpertKind::poisson, ExpertKind::gamma}) {
+    Expert expert(ExpertSpec{.kind = kind}, 1);
+    expert.parameters()[1] = 1.25;
+    const ExpertReport report = expert_report(expert, names);
+    ASSERT_EQ(report.coefficients.size(), 2U) << enum_name(kind);
+    EXPECT_EQ(report.coefficients[1].name, "log(gnp)");
+    EXPECT_EQ(report.coefficients[1].value, 1.25);
+    EXPECT_EQ(static_cast<Eigen::Index>(report.noise.size()), expert.parameters().size() - 2);
+    for (const NamedValue& value : report.noise) EXPECT_NE(value.name, "gnp");
+  }
+}
+
 TEST(Summary, VectorResponseShowsDeviationsAndCorrelations) {
   FitResult result = made_by_hand(2, 1);
   Expert expert(ExpertSpec{}, 1, 2);

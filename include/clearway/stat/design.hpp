@@ -47,6 +47,7 @@ struct ColumnChoice {
   std::vector<double> censored_below = {};  ///< tobit: at most one number; responses at or below it are censored there
   std::vector<double> censored_above = {};  ///< tobit: the same from above
   std::vector<std::string> class_order = {};  ///< ordinal: the classes from low to high; empty: numbers by size
+  std::vector<std::string> attributes = {};   ///< conditional logit: NAME stands for the columns NAME_<class>
   MissingPolicy missing = MissingPolicy::error;
 
   template <class Self, class Visitor>
@@ -87,6 +88,10 @@ struct ColumnChoice {
         "class-order", self.class_order,
         OptionInfo{.help = "ordinal experts: the classes from low to high; default: numbers by size, words by alphabet",
                    .metavar = "CLASS"});
+    field("attributes", self.attributes,
+          OptionInfo{.help = "conditional-logit experts: what differs between the alternatives; price stands for one "
+                             "column price_CLASS per class; also log(price), price^2, price*income",
+                     .metavar = "NAME"});
     field("missing", self.missing, OptionInfo{.help = "what to do with rows in which a cell is missing"});
   }
 };
@@ -149,7 +154,10 @@ struct DesignRecipe {
   std::vector<ExpertKind> more_experts;  ///< further kinds, when the experts are of several
   std::vector<std::string> target;
   std::vector<std::string>
-      classes;  ///< multinomial, ordinal: its classes; bernoulli with a text target: those for 0, 1
+      classes;  ///< multinomial, conditional logit, ordinal: its classes; bernoulli with a text target: those for 0, 1
+  /// Conditional logit: the attributes as the user wrote them. The last expert terms belong to them, attribute by
+  /// attribute, one for each class.
+  std::vector<std::string> attributes;
   std::vector<Term> expert_terms;
   std::vector<Term> gate_terms;
   std::string weights;
@@ -163,6 +171,8 @@ struct DesignRecipe {
   std::optional<double> censored_above;
 
   std::vector<std::string> expert_names() const;
+  /// The same with an attribute in place of its columns: what coefficients of the experts are called after.
+  std::vector<std::string> coefficient_names() const;
   std::vector<std::string> gate_names() const;
   /// Every kind that must be able to explain the response.
   std::vector<ExpertKind> kinds() const;

@@ -16,6 +16,8 @@
 //   poisson, bernoulli, binomial, exponential             [intercept, slopes (d)]
 //   ordinal                                               [intercept, slopes (d), log gaps between thresholds (c - 2)]
 //   multinomial                                           (c - 1) x [intercept, slopes (d)], last class is the reference
+//   conditional-logit (v attributes)                      (c - 1) x [intercept, slopes (d - vc)], coefficients (v):
+//                                                         the last vc inputs are the attributes, each class by class
 //   network                                               h x [bias, weights (d)], [output bias, output weights (h)], log sigma
 //   linear with m > 1 responses                           m x [intercept, slopes (d)], then the lower Cholesky factor of
 //                                                         the noise covariance by columns, its diagonal as logarithm
@@ -34,12 +36,13 @@ namespace clearway {
 struct Data {
   Matrix expert_inputs;  ///< n x d, no column of ones
   Matrix gate_inputs;    ///< n x q, no column of ones
-  Matrix response;       ///< n x m; multinomial, ordinal: n x 1 of class numbers 0..classes-1
+  Matrix response;       ///< n x m; of classes: n x 1 of class numbers 0..classes-1
   Vector weights;        ///< n non-negative case weights, or empty (all 1)
   Vector trials;         ///< n, binomial only: number of trials
   Vector offset;         ///< n, added to the linear predictor (poisson, gamma, linear), or empty
   Vector event;          ///< n, 1 observed, 0 censored: above the response, -1 censored: below it; or empty (all 1)
-  int classes = 0;       ///< multinomial, ordinal: number of classes
+  int classes = 0;       ///< multinomial, conditional logit, ordinal: number of classes
+  int attributes = 0;    ///< conditional logit: the last attributes x classes expert inputs, attribute by attribute
   /// n group numbers, or empty. Rows with the same number are repeated measures: one expert made them all. Their gate
   /// inputs and weights must be equal.
   std::vector<int> groups;
@@ -55,13 +58,16 @@ struct Data {
 
 class Expert {
  public:
-  Expert(ExpertSpec spec, int inputs, int responses = 1, int classes = 0);
+  Expert(ExpertSpec spec, int inputs, int responses = 1, int classes = 0, int attributes = 0);
   Expert() : Expert(ExpertSpec{}, 0) {}
 
   const ExpertSpec& spec() const { return spec_; }
   int inputs() const { return inputs_; }
   int responses() const { return responses_; }
   int classes() const { return classes_; }
+  int attributes() const { return attributes_; }
+  /// Inputs that are no columns of attributes: all of them but for conditional logit.
+  int plain_inputs() const { return inputs_ - attributes_ * classes_; }
   const Vector& parameters() const { return parameters_; }
   Vector& parameters() { return parameters_; }
   /// Number of estimated parameters, a variance shared by all experts not counted.
@@ -96,7 +102,10 @@ class Expert {
   /// Whether the kind allows its response to be standardised (linear, constant, network, and the real responses around
   /// a'x + b).
   bool response_may_be_scaled() const;
-  /// Names of the parameters given input (and class or response) names: "(intercept)", "x1", "log(sigma)" ...
+  /// Leading parameters that are coefficients of inputs; noise levels, shapes and gaps, many of them logarithms, follow.
+  Eigen::Index coefficient_count() const;
+  /// Names of the parameters given input (and class or response) names: "(intercept)", "x1", "log(sigma)" ... An
+  /// attribute has one name, behind those of the other inputs.
   std::vector<std::string> parameter_names(const std::vector<std::string>& input_names,
                                            const std::vector<std::string>& response_names) const;
 
@@ -105,6 +114,7 @@ class Expert {
   int inputs_;
   int responses_;
   int classes_;
+  int attributes_;
   Vector parameters_;
 };
 

@@ -58,7 +58,7 @@ enum class ValidityProblem {
   gate_not_smooth,      ///< the gate selects experts: the likelihood jumps
   gate_penalised,       ///< (condition) the gate ridge takes part in the estimate
   noise_estimate,       ///< (condition) the noise estimate is not the likelihood's
-  common_covariance,    ///< covariances that experts have in common take part in no information matrix here
+  common_covariance,    ///< covariances are not of the form asked for: no estimate of that model
 };
 inline std::span<const EnumName<ValidityProblem>> enum_names(ValidityProblem) {
   static constexpr std::array<EnumName<ValidityProblem>, 12> names{{

@@ -54,7 +54,8 @@ struct RootogramBar {
 std::vector<RootogramBar> rootogram(const MixtureModel& model, const Data& data, int most = 60);
 
 /// sum_t w_t (y_t - mu_t)^2 / Var_t over (sum w - df): above 1 means more spread than the model allows. NaN where there
-/// is no variance (classes, several responses) or it is infinite.
+/// is no variance (classes, several responses), it is infinite, every expert has a noise level of its own (then it would be
+/// about sum w / (sum w - df) whatever the data), or a response is censored.
 double dispersion(const MixtureModel& model, const Data& data);
 
 }  // namespace clearway

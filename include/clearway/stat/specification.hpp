@@ -39,11 +39,12 @@ enum class ExpertKind {
   beta,
   ordinal,
   gelu,
-  skew_t
+  skew_t,
+  conditional_logit
 };
 
 inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
-  static constexpr std::array<EnumName<ExpertKind>, 27> names{{
+  static constexpr std::array<EnumName<ExpertKind>, 28> names{{
       {ExpertKind::linear, "linear", "Gaussian, mean a'x + b"},
       {ExpertKind::sigmoid, "sigmoid", "Gaussian, mean sigmoid(a'x + b)"},
       {ExpertKind::tanh, "tanh", "Gaussian, mean tanh(a'x + b)"},
@@ -71,6 +72,7 @@ inline std::span<const EnumName<ExpertKind>> enum_names(ExpertKind) {
       {ExpertKind::ordinal, "ordinal", "an ordered class, cumulative logit"},
       {ExpertKind::gelu, "gelu", "Gaussian, mean z Phi(z) with z = a'x + b"},
       {ExpertKind::skew_t, "skew-t", "skew-t around a'x + b: robust and skew"},
+      {ExpertKind::conditional_logit, "conditional-logit", "a choice, by the attributes of its alternatives"},
   }};
   return names;
 }
@@ -93,6 +95,7 @@ constexpr ResponseKind response_kind(ExpertKind kind) {
     case ExpertKind::binomial:
       return ResponseKind::successes;
     case ExpertKind::multinomial:
+    case ExpertKind::conditional_logit:
     case ExpertKind::ordinal:
       return ResponseKind::classes;
     case ExpertKind::poisson:
@@ -111,9 +114,13 @@ constexpr ResponseKind response_kind(ExpertKind kind) {
   }
 }
 
-/// Whether the response is a class (multinomial, ordinal): the mean is then a probability per class.
+/// Whether the response is a class (multinomial, conditional logit, ordinal): the mean is then a probability per class.
 constexpr bool has_classes(ExpertKind kind) {
   return response_kind(kind) == ResponseKind::classes;
+}
+/// Whether every class but the last has a linear predictor of its own.
+constexpr bool has_class_logits(ExpertKind kind) {
+  return kind == ExpertKind::multinomial || kind == ExpertKind::conditional_logit;
 }
 /// Whether the response is a whole number (classes left out).
 constexpr bool is_count(ExpertKind kind) {

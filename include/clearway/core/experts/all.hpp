@@ -3,6 +3,7 @@
 
 #include "clearway/core/experts/beta.hpp"                   // IWYU pragma: export
 #include "clearway/core/experts/binomial.hpp"               // IWYU pragma: export
+#include "clearway/core/experts/conditional_logit.hpp"      // IWYU pragma: export
 #include "clearway/core/experts/exponential.hpp"            // IWYU pragma: export
 #include "clearway/core/experts/feed_forward.hpp"           // IWYU pragma: export
 #include "clearway/core/experts/gamma.hpp"                  // IWYU pragma: export

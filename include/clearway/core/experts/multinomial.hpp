@@ -25,6 +25,19 @@ struct MultinomialParameters {
   }
 };
 
+/// Log-probabilities from the linear predictors of all classes but the last: n x kf -> n x k(f + 1).
+template <Array A>
+A with_reference(const A& eta, std::ptrdiff_t free) {
+  const A reference = filled(eta, rows(eta), 1, 0.0);
+  std::vector<A> parts;
+  for (std::ptrdiff_t first = 0; first < cols(eta); first += free) {
+    const A all = hstack(std::vector<A>{columns(eta, first, free), reference});
+    const A minus_log_total = -logsumexp_rows(all);
+    parts.push_back(add_col(all, minus_log_total));
+  }
+  return hstack(parts);
+}
+
 struct MultinomialExpert {
   static constexpr std::string_view kName = "multinomial";
   static constexpr Support kSupport = Support::classes;
@@ -46,15 +59,7 @@ struct MultinomialExpert {
     if (cols(p.intercepts) % free != 0)
       user_error("multinomial expert: intercepts must be a multiple of classes - 1 = {}, not {}", free,
                  cols(p.intercepts));
-    const A eta = linear_predictor("multinomial expert", x, p.slopes, p.intercepts);
-    const A reference = filled(x, rows(x), 1, 0.0);
-    std::vector<A> parts;
-    for (std::ptrdiff_t first = 0; first < cols(eta); first += free) {
-      const A all = hstack(std::vector<A>{columns(eta, first, free), reference});
-      const A minus_log_total = -logsumexp_rows(all);
-      parts.push_back(add_col(all, minus_log_total));
-    }
-    return hstack(parts);
+    return with_reference(linear_predictor("multinomial expert", x, p.slopes, p.intercepts), free);
   }
   /// Class probabilities, expert by expert: x n x d -> n x kc.
   template <Array A>

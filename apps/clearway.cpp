@@ -53,6 +53,18 @@ ExitCode fail(const std::string& who, std::string message, ExitCode code) {
   return code;
 }
 
+/// What torch says, without the trace of calls behind it; a tensor that memory cannot hold in the user's words.
+std::string without_trace(std::string message) {
+  const bool of_torch =
+      message.find("\nframe #0") != std::string::npos || message.find("\nException raised from ") != std::string::npos;
+  if (!of_torch) return message;
+  message.resize(message.find('\n'));
+  for (const std::string_view sign : {"allocate memory", "out of memory", "not enough memory", "size calculation over"})
+    if (message.find(sign) != std::string::npos)
+      return "out of memory: the model or its batch does not fit (" + message + ")";
+  return message;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -67,7 +79,7 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     code = fail(who, "out of memory", ExitCode::failure);
   } catch (const std::exception& error) {
-    code = fail(who, error.what(), ExitCode::failure);
+    code = fail(who, without_trace(error.what()), ExitCode::failure);
   }
   return static_cast<int>(code);
 }

@@ -44,7 +44,8 @@ struct CommonOptions {
     field("json", self.json, OptionInfo{.help = "print one JSON object instead of text"});
     field("seed", self.seed, OptionInfo{.help = "seed of all randomness", .minimum = 0});
     field("threads", self.threads,
-          OptionInfo{.help = "threads; 0: OMP_NUM_THREADS if set, else all cores; results do not depend on it",
+          OptionInfo{.help = "threads; 0: OMP_NUM_THREADS if set, else all cores; results do not depend on it "
+                             "(networks: up to rounding)",
                      .minimum = 0,
                      .maximum = 4096});
     field("quiet", self.quiet, OptionInfo{.help = "no summary, notes or progress; errors and asked-for data only"});

@@ -373,7 +373,7 @@ class Draft {
       if (table.has_time() && (!read_time(cells[t], unit_, time) || time != 0)) parameter.at_start = false;
       parameter.places.emplace_back(samples.emplace(sample, samples.size()).first->second, time);
       if (parameter.values.size() < 64) parameter.values.insert(canonical_name(cells[v]));
-      parameter.is_id = parameter.is_id && canonical_name(cells[v]) == sample;
+      parameter.is_id = parameter.is_id && canonical_id(cells[v]) == sample;
       if (cells[v].empty()) continue;
       if (!read_finite(cells[v], value)) {
         parameter.numeric = false;

@@ -224,9 +224,9 @@ std::string joined_id(const FoundTable& table, const Names& columns, std::size_t
   for (const auto& name : columns) {
     const std::size_t j = table.column(name);
     if (j < table.header.size())
-      parts.push_back(canonical_name(table.rows[row][j]));
+      parts.push_back(canonical_id(table.rows[row][j]));
     else if (name == "file")
-      parts.push_back(canonical_name(table.row_files[row]));
+      parts.push_back(canonical_id(table.row_files[row]));
     else  // the number in its file
       parts.push_back(fmt::format(
           "{}",

@@ -113,7 +113,9 @@ std::vector<std::string> header_of(const std::string& path, const SourceSpec& so
 }
 
 Table read_wide(const std::string& path, const SourceSpec& source) {
-  return read_csv(path, csv_options(source));
+  CsvOptions options = csv_options(source);
+  options.as_text = source.id;
+  return read_csv(path, options);
 }
 
 FileReading read_long_file(const std::string& path, const SourceSpec& source, TimeUnit unit,
@@ -137,7 +139,7 @@ FileReading read_long_file(const std::string& path, const SourceSpec& source, Ti
     const bool column = std::find(header.begin(), header.end(), name) != header.end();
     id_columns.push_back(!column && name == "file" ? kNone : column_index(header, name, path, "id"));
   }
-  const std::string stem = canonical_name(stem_of(path));
+  const std::string stem = canonical_id(stem_of(path));
 
   // What a parameter means, found once per name and file.
   struct Parameter {
@@ -172,7 +174,7 @@ FileReading read_long_file(const std::string& path, const SourceSpec& source, Ti
     }
     if (same) return;
     for (std::size_t j = 0; j < id_columns.size(); ++j) {
-      parts[j] = id_columns[j] == kNone ? stem : canonical_name(rows.cells()[id_columns[j]]);
+      parts[j] = id_columns[j] == kNone ? stem : canonical_id(rows.cells()[id_columns[j]]);
       if (parts[j].empty()) user_error("{}: line {}, column {}: the id is empty", path, rows.line(), id_columns[j] + 1);
     }
     sample = reading.sample(joined(parts));
@@ -232,14 +234,15 @@ FileReading read_long_file(const std::string& path, const SourceSpec& source, Ti
   return reading;
 }
 
-NameColumn::NameColumn(const Table& table, const std::string& path, const std::string& name) : table_(&table) {
+NameColumn::NameColumn(const Table& table, const std::string& path, const std::string& name, Spelling spelling)
+    : table_(&table) {
   if (!table.has_column(name) && name == "file") {
-    file_ = canonical_name(stem_of(path));
+    file_ = spelling(stem_of(path));
     return;
   }
   if (!table.has_column(name) && name == "row") return;
   column_ = &table.column(name);
-  for (const auto& level : column_->levels) levels_.push_back(canonical_name(level));
+  for (const auto& level : column_->levels) levels_.push_back(spelling(level));
 }
 
 std::string NameColumn::operator()(std::size_t row) const {
@@ -258,7 +261,7 @@ std::string NameColumn::operator()(std::size_t row) const {
 
 IdColumns::IdColumns(const Table& table, const std::string& path, const SourceSpec& source)
     : table_(&table), names_(source.id) {
-  for (const auto& name : source.id) columns_.emplace_back(table, path, name);
+  for (const auto& name : source.id) columns_.emplace_back(table, path, name, canonical_id);
 }
 
 std::string IdColumns::operator()(std::size_t row) const {

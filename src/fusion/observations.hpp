@@ -10,6 +10,7 @@
 
 #include "clearway/base/table.hpp"
 #include "clearway/fusion/raw_data.hpp"
+#include "clearway/fusion/row_scanner.hpp"
 
 namespace clearway::fusion::detail {
 
@@ -98,10 +99,11 @@ Table read_wide(const std::string& path, const SourceSpec& source);
 /// The name of the file without folder and extension.
 std::string stem_of(const std::string& path);
 
-/// Cells of one column of a table as canonical names; "file" and "row" where no column is called so. Empty: missing.
+/// Cells of one column of a table as canonical names, or ids; "file" and "row" where no column is called so. Empty: missing.
 class NameColumn {
  public:
-  NameColumn(const Table& table, const std::string& path, const std::string& name);
+  using Spelling = std::string (*)(std::string_view);
+  NameColumn(const Table& table, const std::string& path, const std::string& name, Spelling spelling = canonical_name);
   std::string operator()(std::size_t row) const;
 
  private:

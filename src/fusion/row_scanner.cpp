@@ -24,6 +24,8 @@ char separator_of(CsvSeparator separator, std::string_view text) {
       return '\t';
     case CsvSeparator::pipe:
       return '|';
+    case CsvSeparator::blank:
+      user_error("separator blank is for wide sources; write a long one with commas or tabulators");
     case CsvSeparator::automatic:
       break;
   }
@@ -83,14 +85,14 @@ bool RowScanner::next() {
 std::string_view RowScanner::quoted_cell() {
   std::size_t at = 1;
   bool doubled = false;
-  for (;; ++at) {
+  for (;;) {
     at = rest_.find('"', at);
     if (at == std::string_view::npos)
       user_error("{}: line {}, column {}: the quoted cell that begins here is never closed", source_, line_,
                  cells_.size() + 1);
     if (at + 1 >= rest_.size() || rest_[at + 1] != '"') break;
     doubled = true;
-    ++at;
+    at += 2;
   }
   std::string_view cell = rest_.substr(1, at - 1);
   const std::size_t lines = static_cast<std::size_t>(std::count(cell.begin(), cell.end(), '\n'));
@@ -121,6 +123,18 @@ std::string canonical_name(std::string_view cell) {
   double value = 0;
   if (!read_finite(cell, value) || std::abs(value) > kLargestWhole) return std::string(trimmed(cell));
   return fmt::format("{}", value == 0 ? 0.0 : value);
+}
+
+std::string canonical_id(std::string_view cell) {
+  cell = trimmed(cell);
+  const std::size_t point = cell.find('.');
+  const auto only = [](std::string_view text, std::string_view letters) {
+    return text.find_first_not_of(letters) == std::string_view::npos;
+  };
+  if (point == std::string_view::npos || point == 0 || !only(cell.substr(0, point), "0123456789") ||
+      !only(cell.substr(point + 1), "0"))
+    return std::string(cell);
+  return std::string(cell.substr(0, point));
 }
 
 }  // namespace clearway::fusion

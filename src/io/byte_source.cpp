@@ -52,30 +52,48 @@ class FileSource final : public ByteSource {
   }
 
   std::size_t read(char* buffer, std::size_t size) override {
-    std::FILE* from = again_ && kept_ ? kept_.get() : file_.get();
-    const std::size_t count = std::fread(buffer, 1, size, from);
-    if (count < size && std::ferror(from) != 0) world_error("{}: cannot be read: {}", name_, std::strerror(errno));
-    if (kept_ && !again_ && std::fwrite(buffer, 1, count, kept_.get()) != count)
-      world_error("{}: the temporary copy cannot be written: {}", name_, std::strerror(errno));
+    std::size_t count = 0;
+    if (at_ < kept_bytes_) {  // what has passed by before
+      seek(kept_.get(), at_);
+      count = std::fread(buffer, 1, std::min(size, kept_bytes_ - at_), kept_.get());
+      if (std::ferror(kept_.get()) != 0) world_error("{}: cannot be read again: {}", name_, std::strerror(errno));
+    }
+    if (count < size) {
+      const std::size_t more = std::fread(buffer + count, 1, size - count, file_.get());
+      if (std::ferror(file_.get()) != 0) world_error("{}: cannot be read: {}", name_, std::strerror(errno));
+      if (kept_) keep(buffer + count, more);
+      count += more;
+    }
+    at_ += count;
     return count;
   }
 
   void rewind() override {
-    again_ = true;
-    std::FILE* from = kept_ ? kept_.get() : file_.get();
-    if (fseeko(from, kept_ ? 0 : start_, SEEK_SET) != 0)
-      world_error("{}: cannot be read again: {}", name_, std::strerror(errno));
+    at_ = 0;
+    if (!kept_) seek(file_.get(), static_cast<std::size_t>(start_));
   }
 
   std::size_t size() const override { return size_; }
 
  private:
+  void seek(std::FILE* file, std::size_t place) const {
+    if (fseeko(file, static_cast<off_t>(place), SEEK_SET) != 0)
+      world_error("{}: cannot be read again: {}", name_, std::strerror(errno));
+  }
+  void keep(const char* bytes, std::size_t count) {
+    seek(kept_.get(), kept_bytes_);
+    if (std::fwrite(bytes, 1, count, kept_.get()) != count)
+      world_error("{}: the temporary copy cannot be written: {}", name_, std::strerror(errno));
+    kept_bytes_ += count;
+  }
+
   std::string name_;
   File file_;
-  File kept_;
+  File kept_;  // of a pipe: all bytes read from it so far
   off_t start_ = 0;
   std::size_t size_ = 0;
-  bool again_ = false;
+  std::size_t at_ = 0;
+  std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace

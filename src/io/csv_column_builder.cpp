@@ -42,8 +42,17 @@ std::string_view trimmed(std::string_view cell) {
   return cell;
 }
 
-NumberKind read_number(std::string_view cell, double& value) {
+NumberKind read_number(std::string_view cell, double& value, DecimalMark decimal) {
   cell = trimmed(cell);
+  std::string with_point;
+  if (decimal == DecimalMark::comma) {
+    if (cell.find('.') != std::string_view::npos) return NumberKind::none;
+    if (cell.find(',') != std::string_view::npos) {
+      with_point = cell;
+      with_point[with_point.find(',')] = '.';
+      cell = with_point;
+    }
+  }
   if (cell.empty()) return NumberKind::none;
   if (cell.front() == '+') {
     cell.remove_prefix(1);
@@ -94,7 +103,7 @@ std::string ColumnBuilder::add(std::string_view cell, const MissingMarkers& miss
     problem = add_text(cell);
   } else {
     double value = 0.0;
-    const NumberKind kind = read_number(cell, value);
+    const NumberKind kind = read_number(cell, value, decimal_);
     if (kind == NumberKind::finite) ++column_.number_cells;
     if (!column_.is_text) {
       if (kind == NumberKind::none) {
@@ -110,7 +119,7 @@ std::string ColumnBuilder::add(std::string_view cell, const MissingMarkers& miss
     if (column_.is_text) {
       if (kind == NumberKind::none) {
         ++text_cells_;
-        if (looks_like_decimal_comma(cell)) ++comma_cells_;
+        if (decimal_ == DecimalMark::point && looks_like_decimal_comma(cell)) ++comma_cells_;
       }
       if (!lost_spelling_) problem = add_text(cell);
     }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "clearway/base/table.hpp"
+#include "clearway/io/csv.hpp"
 
 namespace clearway::detail {
 
@@ -33,8 +34,8 @@ std::string_view trimmed(std::string_view cell);
 enum class NumberKind { none, finite, infinite };
 
 /// Reads a number as from_chars does, with blanks around it and a leading '+' allowed. "inf" and numbers beyond the
-/// range of double are infinite; "nan" is none.
-NumberKind read_number(std::string_view cell, double& value);
+/// range of double are infinite; "nan" is none. With a decimal comma a point makes it none.
+NumberKind read_number(std::string_view cell, double& value, DecimalMark decimal = DecimalMark::point);
 
 /// Whether a cell looks like a number written with a comma: "1,5", "-1,234.5".
 bool looks_like_decimal_comma(std::string_view cell);
@@ -44,7 +45,9 @@ bool is_utf8_text(std::string_view bytes);
 
 class ColumnBuilder {
  public:
-  explicit ColumnBuilder(std::string name) { column_.name = std::move(name); }
+  explicit ColumnBuilder(std::string name, DecimalMark decimal = DecimalMark::point) : decimal_(decimal) {
+    column_.name = std::move(name);
+  }
 
   const std::string& name() const { return column_.name; }
   void reserve(std::size_t rows) {
@@ -78,6 +81,7 @@ class ColumnBuilder {
   };
 
   Column column_;
+  DecimalMark decimal_;
   std::unordered_map<std::string, int, Hash, std::equal_to<>> codes_;
   std::size_t row_ = 0;
   std::size_t text_cells_ = 0;

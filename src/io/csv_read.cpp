@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_set>
 
+#include "blank_separated.hpp"
 #include "byte_source.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
@@ -49,8 +50,9 @@ std::string_view without_mark(std::string_view start, const std::string& source)
 }
 
 /// The separator that the first lines agree on: the one that splits them into equally many cells, the more the better;
-/// when they agree on none, the most frequent of the first line; a comma for a single column.
-char detect_separator(std::string_view start) {
+/// when they agree on none, the most frequent of the first line; a comma for a single column. A decimal comma does not
+/// separate cells.
+char detect_separator(std::string_view start, DecimalMark decimal) {
   constexpr std::size_t kLines = 20;
   constexpr std::array<char, 4> kCandidates{',', ';', '\t', '|'};
   std::array<std::vector<std::size_t>, 4> counts;
@@ -76,10 +78,11 @@ char detect_separator(std::string_view start) {
   }
   if (start.size() < kChunk || counts[0].empty()) end_line();  // else the last line may be cut
 
-  std::size_t best = 0;
+  std::size_t best = decimal == DecimalMark::comma ? 1 : 0;
   std::pair<bool, std::size_t> best_score{false, 0};
   for (std::size_t c = 0; c < 4; ++c) {
     if (counts[c].empty() || counts[c].front() == 0) continue;
+    if (decimal == DecimalMark::comma && kCandidates[c] == ',') continue;
     const bool agree = std::all_of(counts[c].begin(), counts[c].end(), [&](auto n) { return n == counts[c].front(); });
     if (std::pair score{agree, counts[c].front()}; score > best_score) {
       best_score = score;
@@ -92,6 +95,8 @@ char detect_separator(std::string_view start) {
 char separator_of(const CsvOptions& options, std::string_view start) {
   switch (options.separator) {
     case CsvSeparator::comma:
+      if (options.decimal == DecimalMark::comma)
+        user_error("separator comma and decimal comma do not go together: such cells cannot be told apart");
       return ',';
     case CsvSeparator::semicolon:
       return ';';
@@ -99,10 +104,12 @@ char separator_of(const CsvOptions& options, std::string_view start) {
       return '\t';
     case CsvSeparator::pipe:
       return '|';
+    case CsvSeparator::blank:
+      return '\t';
     case CsvSeparator::automatic:
       break;
   }
-  return detect_separator(start);
+  return detect_separator(start, options.decimal);
 }
 
 /// One reading of a table. libcsv calls back for each cell and each end of a line; what those calls throw is kept until
@@ -112,7 +119,9 @@ class Reading {
   Reading(std::string source, const CsvOptions& options)
       : source_(std::move(source)), options_(options), missing_(options.missing_values) {}
 
-  Table read(ByteSource& bytes) {
+  Table read(ByteSource& source) {
+    const std::unique_ptr<ByteSource> tabs = without_blanks(source);
+    ByteSource& bytes = tabs ? *tabs : source;
     pass(bytes);
     finish_first_reading();
     std::vector<std::size_t> again;
@@ -130,7 +139,9 @@ class Reading {
   }
 
   /// Reads chunk by chunk.
-  void read_chunks(ByteSource& bytes, std::size_t rows, const std::function<bool(Table)>& visit) {
+  void read_chunks(ByteSource& source, std::size_t rows, const std::function<bool(Table)>& visit) {
+    const std::unique_ptr<ByteSource> tabs = without_blanks(source);
+    ByteSource& bytes = tabs ? *tabs : source;
     chunk_rows_ = rows;
     visit_ = &visit;
     pass(bytes);
@@ -139,6 +150,22 @@ class Reading {
   }
 
  private:
+  /// The source with tabulators for blanks where the table is separated by those; else nothing.
+  std::unique_ptr<ByteSource> without_blanks(ByteSource& bytes) {
+    if (options_.separator == CsvSeparator::automatic) {
+      std::string start(kChunk, '\0');
+      start.resize(bytes.read(start.data(), start.size()));
+      bytes.rewind();
+      const std::string_view first_line = std::string_view(start).substr(0, start.find('\n'));
+      if (first_line.find_first_of(",;|\t") != std::string_view::npos || !detail::looks_blank_separated(start))
+        return nullptr;
+    } else if (options_.separator != CsvSeparator::blank) {
+      return nullptr;
+    }
+    blanks_ = true;
+    return std::make_unique<detail::BlankSeparated>(bytes);
+  }
+
   static void on_cell(void* text, std::size_t size, void* self) {
     auto& reading = *static_cast<Reading*>(self);
     reading.guarded([&] { reading.cell({static_cast<const char*>(text), size}); });
@@ -163,7 +190,7 @@ class Reading {
     std::size_t count = bytes.read(buffer.get(), capacity);
     std::string_view chunk = without_mark({buffer.get(), count}, source_);
     if (chunk.empty()) user_error("{}: is empty", source_);
-    Parser parser(separator_of(options_, chunk));
+    Parser parser(blanks_ ? '\t' : separator_of(options_, chunk));
     bytes_read_ = 0;
     for (;;) {
       const std::size_t used = csv_parse(parser.get(), chunk.data(), chunk.size(), on_cell, on_line_end, this);
@@ -265,7 +292,7 @@ class Reading {
             "chunks a column must be one or the other from its first cell on",
             source_, i + 1, name, first_line_.front(), row_line_);
       if (chunks_ == 0) is_text_.push_back(text);
-      next.emplace_back(name);
+      next.emplace_back(name, options_.decimal);
       if (text) next.back().restart_as_text();
     }
     table.first_line = std::move(first_line_);
@@ -286,7 +313,7 @@ class Reading {
     }
     double ignored = 0.0;
     const bool numbers_only = std::all_of(header_.begin(), header_.end(), [&](const std::string& name) {
-      return detail::read_number(name, ignored) != detail::NumberKind::none;
+      return detail::read_number(name, ignored, options_.decimal) != detail::NumberKind::none;
     });
     if (options_.header == CsvHeader::automatic && numbers_only)
       user_error(
@@ -295,8 +322,12 @@ class Reading {
           source_, line_);
     has_names_ = options_.header != CsvHeader::no;
     if (has_names_) check_names();
-    for (std::size_t i = 0; i < header_.size(); ++i)
-      builders_.emplace_back(has_names_ ? header_[i] : fmt::format("V{}", i + 1));
+    for (std::size_t i = 0; i < header_.size(); ++i) {
+      builders_.emplace_back(has_names_ ? header_[i] : fmt::format("V{}", i + 1), options_.decimal);
+      const auto& texts = options_.as_text;
+      if (std::find(texts.begin(), texts.end(), builders_.back().name()) != texts.end())
+        builders_.back().restart_as_text();
+    }
     if (!has_names_) replay_first_row();
   }
 
@@ -321,7 +352,7 @@ class Reading {
       if (!detail::is_utf8_text(name))
         user_error("{}: line {}, column {}: the name is not UTF-8 text", source_, line_, i + 1);
       double ignored = 0.0;
-      const bool is_number = detail::read_number(name, ignored) != detail::NumberKind::none;
+      const bool is_number = detail::read_number(name, ignored, options_.decimal) != detail::NumberKind::none;
       if (!seen.insert(name).second)
         user_error("{}: line {}, column {}: the name {} occurs twice{}", source_, line_, i + 1,
                    quoted_for_message(name), is_number ? "; if the line holds no names, say so with --header no" : "");
@@ -385,6 +416,7 @@ class Reading {
   bool has_names_ = true;
   bool second_reading_ = false;
   bool reserved_ = false;
+  bool blanks_ = false;
   bool after_return_ = false;
   // Reading in chunks.
   std::size_t chunk_rows_ = 0;

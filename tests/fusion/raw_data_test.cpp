@@ -253,10 +253,12 @@ TEST(RawData, WideMistakesNameThePlace) {
   data.file("more.csv", "id,u,v\n1,1,1\n1,2,1\n");
   EXPECT_EQ(data.error(),
             "more.csv: line 3: a second row of the sample '1'; the modality 'm' of the kind static takes one");
-  data.file("more.csv", "id,u,v\n1,1,1\n90071992547409930,2,1\n");
+  data.file("more.csv", "id,u,v\n1,1,1\n2,2,1\n");
+  data.file("rows.csv", "id,y\n1,3\n2,90071992547409930\n");
   EXPECT_EQ(data.error(),
-            "more.csv: line 3, column 1 ('id'): 90071992547409936 is too large to name a sample or class: numbers "
+            "rows.csv: line 3, column 2 ('y'): 90071992547409936 is too large to name a sample or class: numbers "
             "beyond 2^53 run into each other");
+  data.file("rows.csv", "id,y\n1,a\n2,b\n");
   data.file("more.csv", "id,u,v\n1,1,1\n,2,1\n");
   EXPECT_EQ(data.error(), "more.csv: line 3, column 1 ('id'): the id is missing");
 }
@@ -312,6 +314,34 @@ TEST(RawData, CanonicalNamesOfNumbersAndTexts) {
   EXPECT_EQ(canonical_name("-0"), "0");
   EXPECT_EQ(canonical_name("1DmNV9"), "1DmNV9");
   EXPECT_EQ(canonical_name("90071992547409930"), "90071992547409930");  // would not survive as a double
+}
+
+TEST(RawData, IdsAreNamesNotNumbers) {
+  EXPECT_EQ(canonical_id(" 007 "), "007");
+  EXPECT_EQ(canonical_id("7.00"), "7");
+  EXPECT_EQ(canonical_id("7.5"), "7.5");
+  EXPECT_EQ(canonical_id("1e3"), "1e3");
+  EXPECT_EQ(canonical_id("-0"), "-0");
+  EXPECT_EQ(canonical_id(".0"), ".0");
+  EXPECT_EQ(canonical_id("2."), "2");
+  EXPECT_EQ(canonical_id("90071992547409930.0"), "90071992547409930");
+}
+
+// Ids that are the same number are not the same sample; a table that went through floats still meets its series.
+TEST(RawData, IdsThatAreTheSameNumberStayApart) {
+  DataFolder data;
+  data.file("records.csv", "id,t,what,value\n007,1,HR,70\n7,1,HR,80\n1e3,1,HR,90\n1000,1,HR,100\n17,1,HR,60\n");
+  data.file("outcomes.csv", "id,death\n007,1\n7,0\n1e3,1\n1000,0\n17.0,0\n");
+  data.spec(R"({
+    "sources": {
+      "records": {"format": "long", "path": "records.csv", "id": "id", "time": "t", "parameter": "what", "value": "value"},
+      "outcomes": {"format": "wide", "path": "outcomes.csv", "id": "id"}},
+    "time": {"unit": "hours", "horizon": 10, "grid": 5},
+    "target": {"source": "outcomes", "column": "death"},
+    "modalities": [{"name": "vitals", "kind": "irregular", "source": "records", "columns": ["HR"]}]})");
+  const RawData raw = data.read();
+  EXPECT_EQ(raw.ids, (Names{"007", "7", "1e3", "1000", "17"}));
+  expect_numbers(raw.modalities.front().values, {70, 80, 90, 100, 60});
 }
 
 RC_GTEST_PROP(RawDataLaws, OrderOfRowsDoesNotMatter, ()) {

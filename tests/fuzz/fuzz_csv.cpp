@@ -29,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   // The first byte chooses the options.
   CsvOptions options;
-  options.separator = static_cast<CsvSeparator>(data[0] % 5);
-  options.header = static_cast<CsvHeader>(data[0] / 5 % 3);
+  options.separator = static_cast<CsvSeparator>(data[0] % 6);
+  options.header = static_cast<CsvHeader>(data[0] / 6 % 3);
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   Table table;
   try {

@@ -105,6 +105,65 @@ TEST(CsvRead, GivenSeparator) {
   EXPECT_EQ(read_csv_text("a;b\n1\n", options).columns.size(), 1u);
 }
 
+// As write.csv2() of R and spreadsheets with a German locale write tables.
+TEST(CsvRead, DecimalCommas) {
+  CsvOptions options;
+  options.decimal = DecimalMark::comma;
+  const Table table = read_csv_text("a;b;c\n1,5;-2,5e1;x\n ,5;3;1.5\n", options);
+  EXPECT_EQ(table.columns[0].numbers, (std::vector<double>{1.5, 0.5}));
+  EXPECT_EQ(table.columns[1].numbers, (std::vector<double>{-25, 3}));
+  EXPECT_TRUE(table.columns[2].is_text);
+  EXPECT_EQ(read_csv_text("a,b\n1,5\n2,5\n", options).columns.size(), 1u);   // a name with a comma
+  EXPECT_TRUE(read_csv_text("a;b\n1.500;2\n", options).columns[0].is_text);  // 1.5 or 1500: nobody knows
+  EXPECT_TRUE(read_csv_text("a;b\n1,5,0;2\n", options).columns[0].is_text);
+  options.separator = CsvSeparator::comma;
+  EXPECT_EQ(error_of("a,b\n1,2\n", options),
+            "separator comma and decimal comma do not go together: such cells cannot be told apart");
+}
+
+// As write.table() of R writes data.frame(x = c(1.5, -2, NA), g = c("a b", "c", "d")), with and without names of rows.
+TEST(CsvRead, BlanksBetweenCells) {
+  for (const std::string text :
+       {"\"x\" \"g\"\n\"1\" 1.5 \"a b\"\n\"2\" -2 \"c\"\n\"3\" NA \"d\"\n", "x g\n1.5 \"a b\"\n-2 c\nNA d\n",
+        "  x   g  \r\n 1.5\t\"a b\" \r\n\r\n  -2 c\r\n NA  d"}) {
+    for (const CsvSeparator separator : {CsvSeparator::automatic, CsvSeparator::blank}) {
+      CsvOptions options;
+      options.separator = separator;
+      const Table table = read_csv_text(text, options);
+      ASSERT_EQ(table.columns.size(), 2u) << text;
+      EXPECT_EQ(table.columns[0].name, "x");
+      ASSERT_EQ(table.rows, 3u) << text;
+      EXPECT_EQ(table.columns[0].numbers[1], -2);
+      EXPECT_EQ(table.columns[0].missing, std::vector<std::size_t>{2});
+      EXPECT_EQ(table.columns[1].levels, (std::vector<std::string>{"a b", "c", "d"}));
+    }
+  }
+  // Words with blanks in a table of one column are one column.
+  EXPECT_EQ(read_csv_text("full name\nAda Lovelace\nJohn Smith\n").columns.size(), 1u);
+  EXPECT_EQ(read_csv_text("x y\n1 2\n3 4\n").columns.size(), 2u);
+  EXPECT_EQ(read_csv_text("x\ty\n1\t\n3\t4\n").columns[1].missing.size(), 1u);  // a tabulator each
+  CsvOptions blanks;
+  blanks.separator = CsvSeparator::blank;
+  EXPECT_EQ(error_of("x y\n1 2\n3\n", blanks), "t.csv: line 3 has 1 cell, expected 2 as in the header (line 1)");
+}
+
+// However the bytes come in, the table is the same: runs of blanks over the ends of what is read at once.
+RC_GTEST_PROP(CsvLaw, BlanksAreTabulators, ()) {
+  const auto rows = *rc::gen::inRange<std::size_t>(1, 40);
+  const auto blanks = [] { return std::string(*rc::gen::inRange<std::size_t>(1, 60000), ' '); };
+  std::string text = "x y\n", plain = "x\ty\n";
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::string a = std::to_string(*rc::gen::inRange(0, 1000)), b = std::to_string(*rc::gen::inRange(0, 1000));
+    text += a + blanks() + b + "\n";
+    plain += a + "\t" + b + "\n";
+  }
+  CsvOptions options;
+  options.separator = CsvSeparator::blank;
+  const Table one = read_csv_text(text, options), other = read_csv_text(plain);
+  RC_ASSERT(one.columns[0].numbers == other.columns[0].numbers);
+  RC_ASSERT(one.columns[1].numbers == other.columns[1].numbers);
+}
+
 TEST(CsvRead, TablesWithoutNames) {
   CsvOptions options;
   options.header = CsvHeader::no;
@@ -391,6 +450,26 @@ RC_GTEST_PROP(CsvLaw, WhatIsWrittenReadsBackEqual, ()) {
     RC_ASSERT(a.numbers.size() == b.numbers.size());
     for (std::size_t i = 0; i < a.numbers.size(); ++i) RC_ASSERT(same_bits(a.numbers[i], b.numbers[i]));
   }
+}
+
+RC_GTEST_PROP(CsvLaw, DecimalMarksSayTheSame, ()) {
+  Table table;
+  table.source = "t";
+  table.rows = *rc::gen::inRange<std::size_t>(1, 8);
+  for (const std::string name : {"u", "v"}) {
+    Column column;
+    column.name = name;
+    for (std::size_t i = 0; i < table.rows; ++i) column.numbers.push_back(any_double());
+    table.columns.push_back(std::move(column));
+  }
+  std::string text = csv_text(table);
+  for (char& c : text) c = c == ',' ? ';' : c == '.' ? ',' : c;
+  CsvOptions options;
+  options.decimal = DecimalMark::comma;
+  const Table back = read_csv_text(text, options);
+  for (std::size_t j = 0; j < 2; ++j)
+    for (std::size_t i = 0; i < table.rows; ++i)
+      RC_ASSERT(same_bits(back.columns[j].numbers.at(i), table.columns[j].numbers[i]));
 }
 
 RC_GTEST_PROP(CsvLaw, AnyBytesGiveATableOrAMessage, ()) {

@@ -47,4 +47,8 @@ bool read_finite(std::string_view cell, double& value);
 /// without blanks around it.
 std::string canonical_name(std::string_view cell);
 
+/// The one spelling of an id: as it is, without blanks around it, and without the zeros that a whole number gets where it
+/// was once a float ("17.0" is "17"). Leading zeros, "1e3" and digits beyond 2^53 stay: they are names, not numbers.
+std::string canonical_id(std::string_view cell);
+
 }  // namespace clearway::fusion

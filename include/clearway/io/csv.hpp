@@ -1,6 +1,7 @@
 // Tables as comma-separated values (RFC 4180, read by libcsv): strict where silence would spoil a result.
 //
-// A column is numeric when every cell that is not missing is a number (std::from_chars, decimal point), else text. Rows
+// A column is numeric when every cell that is not missing is a number (std::from_chars; with a decimal comma where the
+// options say so), else text. Rows
 // are never dropped: a row of the wrong length, an unclosed quotation mark, an infinite number or bytes that are not
 // text end the reading with a message that names the line and the column. Blank lines are skipped.
 #pragma once
@@ -17,14 +18,16 @@
 
 namespace clearway {
 
-enum class CsvSeparator { automatic, comma, semicolon, tab, pipe };
+enum class CsvSeparator { automatic, comma, semicolon, tab, pipe, blank };
 inline std::span<const EnumName<CsvSeparator>> enum_names(CsvSeparator) {
-  static constexpr std::array<EnumName<CsvSeparator>, 5> names{{
+  static constexpr std::array<EnumName<CsvSeparator>, 6> names{{
       {CsvSeparator::automatic, "auto", "the one that the first lines agree on"},
       {CsvSeparator::comma, "comma", ","},
       {CsvSeparator::semicolon, "semicolon", ";"},
       {CsvSeparator::tab, "tab", "tabulator"},
       {CsvSeparator::pipe, "pipe", "|"},
+      {CsvSeparator::blank, "blank",
+       "blanks and tabulators, any number of them; names of rows, as R writes them, are skipped"},
   }};
   return names;
 }
@@ -39,17 +42,29 @@ inline std::span<const EnumName<CsvHeader>> enum_names(CsvHeader) {
   return names;
 }
 
+enum class DecimalMark { point, comma };
+inline std::span<const EnumName<DecimalMark>> enum_names(DecimalMark) {
+  static constexpr std::array<EnumName<DecimalMark>, 2> names{{
+      {DecimalMark::point, "point", "1.5"},
+      {DecimalMark::comma, "comma", "1,5; a point in a number is refused, because 1.500 may mean 1500"},
+  }};
+  return names;
+}
+
 /// How to read a table.
 struct CsvOptions {
   CsvSeparator separator = CsvSeparator::automatic;
   CsvHeader header = CsvHeader::automatic;
+  DecimalMark decimal = DecimalMark::point;
   /// Cells that mean "missing"; an empty cell always does. Quotation marks make no difference.
   std::vector<std::string> missing_values = {"NA", "N/A", "NaN", "nan", "NULL", "null", "?"};
+  std::vector<std::string> as_text = {};  ///< columns that are text whatever they hold: names made of digits
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("separator", self.separator, OptionInfo{.help = "what separates the cells of the table"});
     field("header", self.header, OptionInfo{.help = "whether the first line of the table names the columns"});
+    field("decimal", self.decimal, OptionInfo{.help = "how the numbers of the table are written"});
     field("missing-values", self.missing_values,
           OptionInfo{.help = "cells that mean missing, beside empty ones", .metavar = "WORD"});
   }

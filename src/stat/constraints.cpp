@@ -54,25 +54,42 @@ double parse_value(std::string_view text, std::string_view whole) {
   return value;
 }
 
+/// "g[b]*x" without its levels: "g*x"; "ns(x,4)2" without its number: "ns(x,4)". As it is when it has neither.
+std::string without_levels(std::string_view name) {
+  std::string out;
+  int depth = 0;
+  for (const char c : name) {
+    if (c == '[') ++depth;
+    const bool number = out.ends_with(')') && c >= '0' && c <= '9';
+    if (depth == 0 && !number) out += c;
+    if (c == ']' && depth > 0) --depth;
+  }
+  return out;
+}
+
 class Finder {
  public:
   /// Names from `logarithms` on may be logarithms of positive parameters; those before are coefficients.
   Finder(std::vector<std::string> names, Eigen::Index logarithms, std::string whose)
       : names_(std::move(names)), logarithms_(logarithms), whose_(std::move(whose)) {}
 
-  /// Place of a name; "sigma" finds "log(sigma)" and says so.
-  int find(const std::string& name, std::string_view option, bool& logarithm) const {
+  /// Places of a name: one; "sigma" finds "log(sigma)" and says so; a category or a basis stands for all its columns.
+  std::vector<int> find(const std::string& name, std::string_view option, bool& logarithm) const {
     logarithm = false;
     const auto place = [&](const std::string& wanted) -> std::optional<int> {
       const auto found = std::find(names_.begin(), names_.end(), wanted);
       if (found == names_.end()) return std::nullopt;
       return static_cast<int>(found - names_.begin());
     };
-    if (const auto exact = place(name)) return *exact;
+    if (const auto exact = place(name)) return {*exact};
     if (const auto positive = place("log(" + name + ")"); positive && *positive >= logarithms_) {
       logarithm = true;
-      return *positive;
+      return {*positive};
     }
+    std::vector<int> columns;
+    for (Eigen::Index i = 0; i < logarithms_; ++i)
+      if (without_levels(names_[static_cast<std::size_t>(i)]) == name) columns.push_back(static_cast<int>(i));
+    if (!columns.empty()) return columns;
     user_error("{}: '{}' is no parameter of {}{}; there are {}", option, name, whose_, did_you_mean(name, names_),
                names_.empty() ? "none" : short_list(names_));
   }
@@ -100,13 +117,15 @@ Constraints find_constraints(const ConstraintChoice& choice, const Gate& gate, c
     while (left.ends_with(' ')) left.remove_suffix(1);
     const ParameterName name = parse_name(left, "fix", experts);
     bool logarithm = false;
-    const int parameter = (name.in_gate ? in_gate : in_expert).find(name.name, "fix", logarithm);
+    const std::vector<int> parameters = (name.in_gate ? in_gate : in_expert).find(name.name, "fix", logarithm);
     double value = parse_value(std::string_view(text).substr(equals + 1), text);
     if (logarithm) {
       if (!(value > 0)) user_error("fix: {} must be above 0, not {}", name.name, value);
       value = std::log(value);
     }
-    for (int k = 0; k < experts; ++k) {
+    for (int at = 0; at < experts * static_cast<int>(parameters.size()); ++at) {
+      const int k = at / static_cast<int>(parameters.size());
+      const int parameter = parameters[static_cast<std::size_t>(at) % parameters.size()];
       if (name.expert >= 0 && k != name.expert) continue;
       const bool reference = name.in_gate && gate.pinned(static_cast<Eigen::Index>(k) * gate.block_size() + parameter);
       if (reference && name.expert >= 0)
@@ -120,11 +139,12 @@ Constraints find_constraints(const ConstraintChoice& choice, const Gate& gate, c
   }
   for (const std::string& text : choice.share) {
     bool logarithm = false;
-    const int parameter = in_expert.find(text, "share", logarithm);
-    if (constraints.is_shared(parameter)) user_error("share: '{}' is listed twice", text);
-    for (const FixedParameter& other : constraints.fixed)
-      if (!other.in_gate && other.parameter == parameter) user_error("share: '{}' is fixed already", text);
-    constraints.shared.push_back(parameter);
+    for (const int parameter : in_expert.find(text, "share", logarithm)) {
+      if (constraints.is_shared(parameter)) user_error("share: '{}' is listed twice", text);
+      for (const FixedParameter& other : constraints.fixed)
+        if (!other.in_gate && other.parameter == parameter) user_error("share: '{}' is fixed already", text);
+      constraints.shared.push_back(parameter);
+    }
   }
   return constraints;
 }

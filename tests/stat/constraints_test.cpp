@@ -162,6 +162,20 @@ TEST(Constraints, NamesAreFoundAndMistakesNamed) {
   EXPECT_EQ(log_term.fixed.front().value, -2) << "a coefficient, not the logarithm of a positive parameter";
   EXPECT_THROW(find_constraints({{"x2=0.5"}, {}}, gate, expert, inputs, {"x1", "log(x2)"}, {"y"}),
                std::invalid_argument);
+  // A category, a product with one and a basis stand for their columns; a single one can still be named.
+  const std::vector<std::string> columns{"x", "g[b]", "g[c]", "g[b]*x", "g[c]*x", "ns(x,2)1", "ns(x,2)2"};
+  const Gate by_columns({.kind = GateKind::softmax}, 7, 2);
+  const Expert with_columns({.kind = ExpertKind::linear}, 7);
+  const auto places = [&](const std::string& share) {
+    return find_constraints({{}, {share}}, by_columns, with_columns, columns, columns, {"y"}).shared;
+  };
+  EXPECT_EQ(places("g"), (std::vector<int>{2, 3}));
+  EXPECT_EQ(places("g*x"), (std::vector<int>{4, 5}));
+  EXPECT_EQ(places("ns(x,2)"), (std::vector<int>{6, 7}));
+  EXPECT_EQ(places("g[c]"), std::vector<int>{3});
+  const auto category = find_constraints({{"g=0.5"}, {}}, by_columns, with_columns, columns, columns, {"y"}).fixed;
+  ASSERT_EQ(category.size(), 4u);  // two levels in two experts
+  EXPECT_EQ(find_constraints({{"gate1:g=0"}, {}}, by_columns, with_columns, columns, columns, {"y"}).fixed.size(), 2u);
   const Constraints in_gate = find({"gate:x1=0"});
   EXPECT_EQ(in_gate.fixed.size(), 2u);  // the last expert is the reference
   EXPECT_TRUE(in_gate.symmetric(3));

@@ -4,6 +4,7 @@
 //   expert2:x1=0       in expert 2 only (experts then keep the numbers that the user gave them)
 //   gate:x2=0          x2 plays no part in the gate
 //   gate1:x2=0.5       relative to the last expert
+//   g=0                every level of the category g; ns(x,4)=0 every column of the basis
 //   sigma=1            also nu, shape: positive parameters by their value, not its logarithm
 #pragma once
 

@@ -58,6 +58,7 @@ Json recipe_to_json(const DesignRecipe& recipe) {
   }
   if (!recipe.attributes.empty()) json["attributes"] = recipe.attributes;
   if (!recipe.event.empty()) json["event"] = recipe.event;
+  if (!recipe.computed.empty()) json["computed"] = recipe.computed;
   if (recipe.censored_below) json["censored_below"] = json_number(*recipe.censored_below, "design.censored_below");
   if (recipe.censored_above) json["censored_above"] = json_number(*recipe.censored_above, "design.censored_above");
   return json;
@@ -245,6 +246,8 @@ DesignRecipe recipe_from_json(JsonObject json) {
   if (json.has("attributes")) recipe.attributes = json.texts("attributes");
   check_attributes(recipe, json.where("attributes"));
   if (json.has("event")) recipe.event = json.text("event");
+  if (json.has("computed")) recipe.computed = json.texts("computed");
+  check_computed(recipe.computed, json.where("computed"));
   if (json.has("censored_below")) recipe.censored_below = json.number("censored_below");
   if (json.has("censored_above")) recipe.censored_above = json.number("censored_above");
   if (!recipe.event.empty() && !allows_censoring(recipe.expert))

@@ -90,13 +90,6 @@ void add_regions(std::vector<NumberColumn>& columns, const IntervalInputs& input
   }
 }
 
-bool uses(const std::vector<Term>& terms, const std::string& column) {
-  return std::any_of(terms.begin(), terms.end(), [&](const Term& term) {
-    return std::any_of(term.factors.begin(), term.factors.end(),
-                       [&](const Factor& factor) { return factor.column == column; });
-  });
-}
-
 double spread(const std::vector<double>& values) {
   double count = 0, mean = 0, squares = 0;
   for (const double value : values) {
@@ -114,7 +107,8 @@ void add_effect(std::vector<NumberColumn>& columns, const std::string& name, con
   constexpr double kStep = 1e-4;  // of the column's standard deviation
   const Column& column = inputs.table.column(name);
   if (column.is_text) user_error("an effect needs a numeric column, and '{}' holds words", name);
-  if (!uses(inputs.design.recipe.expert_terms, name) && !uses(inputs.design.recipe.gate_terms, name))
+  const std::vector<std::string> used = inputs.design.recipe.input_columns();
+  if (std::find(used.begin(), used.end(), name) == used.end())
     user_error("column '{}' takes no part in the model, so it has no effect", name);
   const double step = kStep * spread(column.numbers);
   const auto moved = [&](double by) {

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
-#include <set>
 
 #include <Eigen/Eigenvalues>
 
@@ -40,17 +39,6 @@ std::vector<std::size_t> spaced(std::size_t n, std::size_t most) {
   std::vector<std::size_t> rows(std::min(n, most));
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = n <= most ? i : i * n / most;
   return rows;
-}
-
-/// The columns of the table that the model's inputs are made of.
-std::vector<std::string> input_columns(const DesignRecipe& recipe) {
-  std::vector<std::string> names;
-  std::set<std::string> seen;
-  for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
-    for (const Term& term : *terms)
-      for (const Factor& factor : term.factors)
-        if (seen.insert(factor.column).second) names.push_back(factor.column);
-  return names;
 }
 
 bool is_category(const DesignRecipe& recipe, const std::string& name) {
@@ -94,11 +82,11 @@ class ModelAtData {
   }
   std::vector<std::string> numeric_inputs() const {
     std::vector<std::string> names;
-    for (const std::string& name : input_columns(recipe()))
+    for (const std::string& name : recipe().input_columns())
       if (!table_.column(name).is_text && !is_category(recipe(), name)) names.push_back(name);
     return names;
   }
-  bool one_input() const { return input_columns(recipe()).size() == 1; }
+  bool one_input() const { return recipe().input_columns().size() == 1; }
 
   Dependence along(const std::string& input) const {
     const Vector seen = column(input);
@@ -136,7 +124,7 @@ class ModelAtData {
     Table result;
     result.source = table_.source;
     result.rows = grid.size() * base.size();
-    std::vector<std::string> wanted = input_columns(recipe());
+    std::vector<std::string> wanted = recipe().input_columns();
     for (const std::string& name : {recipe().trials, recipe().offset})
       if (!name.empty()) wanted.push_back(name);
     for (const std::string& name : wanted) {

@@ -9,6 +9,7 @@
 #include "clearway/base/text.hpp"
 #include "design_attributes.hpp"
 #include "design_checks.hpp"
+#include "design_computed.hpp"
 #include "design_groups.hpp"
 #include "design_response.hpp"
 #include "design_terms.hpp"
@@ -43,8 +44,8 @@ void require_column(const Table& table, const std::string& name, std::string_vie
   if (table.has_column(name)) return;
   std::vector<std::string> names;
   for (const auto& column : table.columns) names.push_back(column.name);
-  user_error("{}: there is no column '{}'{}; the columns are {}", option, name, did_you_mean(name, names),
-             short_list(names));
+  user_error("{}: there is no column '{}'{}; the columns are {}{}", option, name, did_you_mean(name, names),
+             short_list(names), detail::why_no_expression(table, name));
 }
 
 bool allows_vector_response(ExpertKind kind) {
@@ -105,29 +106,49 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
                vector_response ? " of a vector response" : "");
 }
 
-/// Every column without a part of its own.
-std::vector<std::string> default_terms(const Table& table, const ColumnChoice& choice) {
+/// Every column that came with the table and has no part of its own; `with_part` are those that the response, the offset
+/// and the trials are made of.
+std::vector<std::string> default_terms(const Table& table, std::size_t given, const ColumnChoice& choice,
+                                       const std::vector<std::string>& with_part) {
   std::vector<std::string> terms;
   const std::vector<std::string> of_attributes = detail::attribute_columns(table, choice);
-  for (const auto& column : table.columns) {
-    const std::string& name = column.name;
-    const bool taken = contains(choice.target, name) || contains(choice.exclude, name) || name == choice.weights ||
-                       name == choice.trials || name == choice.offset || name == choice.id || name == choice.labels ||
-                       name == choice.event || contains(of_attributes, name);
+  for (std::size_t i = 0; i < given; ++i) {
+    const std::string& name = table.columns[i].name;
+    const bool taken = contains(with_part, name) || contains(choice.exclude, name) || name == choice.weights ||
+                       name == choice.id || name == choice.labels || name == choice.event ||
+                       contains(of_attributes, name);
     if (!taken) terms.push_back(name);
   }
   return terms;
 }
 
-std::vector<Term> parse_terms(const Table& table, const ColumnChoice& choice, const std::vector<std::string>& texts,
-                              std::string_view option) {
+/// Columns that are not among the first `given`, which came with the table: they were computed.
+std::vector<std::string> computed_columns(const Table& table, std::size_t given) {
+  std::vector<std::string> names;
+  for (std::size_t i = given; i < table.columns.size(); ++i) names.push_back(table.columns[i].name);
+  return names;
+}
+
+/// The names, and for computed ones what they are made of.
+std::vector<std::string> made_of(std::vector<std::string> names, const std::vector<std::string>& computed) {
+  const std::size_t written = names.size();
+  for (std::size_t i = 0; i < written; ++i)
+    if (contains(computed, names[i]))
+      for (auto& source : detail::names_in_expression(names[i])) names.push_back(std::move(source));
+  return names;
+}
+
+std::vector<Term> parse_terms(Table& table, std::size_t given, const ColumnChoice& choice,
+                              const std::vector<std::string>& texts, std::string_view option) {
   std::vector<Term> terms;
   if (is_none(texts) && !table.has_column("1")) return terms;
+  const std::vector<std::string> of_target = made_of(choice.target, computed_columns(table, given));
   for (const auto& text : texts) {
     terms.push_back(detail::parse_term(text, table, choice.as_category, option));
+    const std::vector<std::string> computed = computed_columns(table, given);
     for (const Factor& factor : terms.back().factors)
-      if (contains(choice.target, factor.column))
-        user_error("{}: '{}' is the target; it cannot be an input too", option, factor.column);
+      for (const std::string& name : made_of({factor.column}, computed))
+        if (contains(of_target, name)) user_error("{}: '{}' is the target; it cannot be an input too", option, name);
   }
   return terms;
 }
@@ -343,6 +364,26 @@ std::vector<ExpertKind> DesignRecipe::kinds() const {
   return all;
 }
 
+void check_computed(const std::vector<std::string>& computed, std::string_view where) {
+  for (const std::string& name : computed)
+    if (detail::names_in_expression(name).empty())
+      user_error("{}: {} is no expression of columns", where, quoted_for_message(name));
+}
+
+std::vector<std::string> DesignRecipe::input_columns() const {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (!contains(names, name)) names.push_back(name);
+  };
+  for (const auto* terms : {&expert_terms, &gate_terms})
+    for (const Term& term : *terms)
+      for (const Factor& factor : term.factors)
+        if (contains(computed, factor.column))
+          for (const std::string& source : detail::names_in_expression(factor.column)) add(source);
+        else
+          add(factor.column);
+  return names;
+}
 std::vector<std::string> DesignRecipe::expert_names() const {
   return names_of(expert_terms);
 }
@@ -391,11 +432,15 @@ Design make_design(Table table, const ColumnChoice& choice, ExpertKind expert, G
   return make_design(std::move(table), choice, std::vector<ExpertKind>{expert}, gate);
 }
 
-Design make_design(Table table, const ColumnChoice& choice, const std::vector<ExpertKind>& experts, GateKind gate) {
+Design make_design(Table table, const ColumnChoice& wanted, const std::vector<ExpertKind>& experts, GateKind gate) {
   if (experts.empty()) user_error("a design needs at least one kind of expert");
   check_mixture(experts);
-  for (const ExpertKind kind : experts) check_choice(table, choice, kind);
   const ExpertKind expert = experts.front();
+  const std::size_t given = table.columns.size();
+  ColumnChoice choice = detail::with_binomial_pair(table, wanted, expert);
+  const std::vector<std::string> with_part = detail::columns_with_a_part(table, choice);
+  detail::compute_parts(choice, table);
+  for (const ExpertKind kind : experts) check_choice(table, choice, kind);
   const bool experts_use_inputs =
       std::any_of(experts.begin(), experts.end(), [](ExpertKind kind) { return kind != ExpertKind::constant; });
   const bool gate_uses_inputs = gate_reads_inputs(gate);
@@ -419,10 +464,10 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
   if (!choice.censored_below.empty()) recipe.censored_below = choice.censored_below.front();
   if (!choice.censored_above.empty()) recipe.censored_above = choice.censored_above.front();
   recipe.classes = choice.class_order;
-  const auto inputs = choice.experts_on.empty() ? default_terms(table, choice) : choice.experts_on;
-  if (experts_use_inputs) recipe.expert_terms = parse_terms(table, choice, inputs, "experts-on");
+  const auto inputs = choice.experts_on.empty() ? default_terms(table, given, choice, with_part) : choice.experts_on;
+  if (experts_use_inputs) recipe.expert_terms = parse_terms(table, given, choice, inputs, "experts-on");
   if (gate_uses_inputs)
-    recipe.gate_terms = parse_terms(table, choice, choice.gate_on.empty() ? inputs : choice.gate_on, "gate-on");
+    recipe.gate_terms = parse_terms(table, given, choice, choice.gate_on.empty() ? inputs : choice.gate_on, "gate-on");
   recipe.attributes = choice.attributes;
   std::vector<std::string> alternatives;
   if (!recipe.attributes.empty()) {
@@ -431,6 +476,11 @@ Design make_design(Table table, const ColumnChoice& choice, const std::vector<Ex
     for (Term& term : detail::attribute_terms(table, choice, alternatives))
       recipe.expert_terms.push_back(std::move(term));
   }
+  recipe.computed = computed_columns(table, given);
+  for (const std::string& name : recipe.target)
+    if (contains(recipe.computed, name))
+      design.notes.push_back(
+          fmt::format("The response is {}: likelihoods, errors and predictions are on its scale.", name));
 
   const RowSelection rows =
       select_rows(table, used_columns(table, recipe, true), choice.missing,
@@ -500,6 +550,7 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
   if (!table.has_column(recipe.weights)) needed.weights.clear();  // weights and events are not needed to predict
   if (!table.has_column(recipe.event)) needed.event.clear();
   if (!table.has_column(recipe.id)) needed.id.clear();  // without it every row stands alone
+  detail::compute_columns(recipe, table);
   for (const auto* terms : {&recipe.expert_terms, &recipe.gate_terms})
     for (const Term& term : *terms)
       for (const Factor& factor : term.factors) (void)table.column(factor.column);

@@ -87,8 +87,7 @@ std::vector<std::string> attribute_columns(const Table& table, const ColumnChoic
   return columns;
 }
 
-std::vector<Term> attribute_terms(const Table& table, const ColumnChoice& choice,
-                                  const std::vector<std::string>& classes) {
+std::vector<Term> attribute_terms(Table& table, const ColumnChoice& choice, const std::vector<std::string>& classes) {
   std::vector<Term> terms;
   for (const std::string& attribute : choice.attributes)
     for (const std::string& label : classes) {

@@ -10,8 +10,7 @@ std::vector<std::string> attribute_columns(const Table& table, const ColumnChoic
 
 /// The terms of the attributes, attribute by attribute one for each class: "log(price)*income" becomes
 /// "log(price_bus)*income" and so on. Throws std::invalid_argument naming the first column that is missing.
-std::vector<Term> attribute_terms(const Table& table, const ColumnChoice& choice,
-                                  const std::vector<std::string>& classes);
+std::vector<Term> attribute_terms(Table& table, const ColumnChoice& choice, const std::vector<std::string>& classes);
 
 /// Refuses attributes whose differences between the classes are taken up by the constants and the other inputs; returns
 /// a sentence for every attribute that the others determine.

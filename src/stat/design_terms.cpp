@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
 #include "basis.hpp"
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "design_computed.hpp"
 
 namespace clearway {
 
@@ -76,8 +78,9 @@ std::vector<std::string> column_names(const Table& table) {
   const int code = column.codes[column.first_text_row];
   const std::string cell = quoted_for_message(column.levels[static_cast<std::size_t>(code)]);
   user_error("{}: {} {}{}", table.place(column.first_text_row, column), cell,
-             column.has_decimal_commas ? "looks like a number with a decimal comma; write numbers with a point"
-                                       : "is not a number",
+             column.has_decimal_commas
+                 ? "is a number with a comma: read the table with --decimal comma where it means 1.5, else leave it out"
+                 : "is not a number",
              column.has_decimal_commas ? std::string_view() : remedy);
 }
 
@@ -134,42 +137,62 @@ Factor parse_basis(std::string_view text, std::string_view option) {
   return factor;
 }
 
-Factor parse_factor(std::string_view text, const Table& table, const std::vector<std::string>& as_category,
-                    std::string_view option) {
+/// A column, or a transform of one; nothing when the text is neither.
+std::optional<Factor> simple_factor(std::string_view text, const Table& table,
+                                    const std::vector<std::string>& as_category, std::string_view option) {
   if (const Column* column = find_column(table, text)) return plain_factor(table, *column, as_category);
   Factor factor;
-  std::string_view name = text;
   if (const auto log = argument_of(text, "log"); !log.empty()) {
     factor.transform = Transform::log;
-    name = log;
+    factor.column = log;
   } else if (const auto sqrt = argument_of(text, "sqrt"); !sqrt.empty()) {
     factor.transform = Transform::sqrt;
-    name = sqrt;
+    factor.column = sqrt;
   } else if (const auto basis = parse_basis(text, option); basis.is_basis()) {
     factor = basis;
-    name = factor.column;
   } else if (const auto hat = text.rfind('^'); hat != std::string_view::npos) {
-    name = trimmed_term(text.substr(0, hat));
     const std::string_view power = trimmed_term(text.substr(hat + 1));
-    if (power.size() != 1 || power[0] < '2' || power[0] > '9')
-      user_error("{}: the power in '{}' must be a whole number from 2 to 9", option, text);
+    if (power.size() != 1 || power[0] < '2' || power[0] > '9') return {};
     factor.transform = Transform::power;
     factor.power = power[0] - '0';
+    factor.column = trimmed_term(text.substr(0, hat));
   }
-  const Column* column = find_column(table, name);
-  if (column == nullptr) {
-    const auto names = column_names(table);
-    user_error(
-        "{}: there is no column '{}'{}; the columns are {} (a term is a column x, x^2, x1*x2, log(x), sqrt(x), "
-        "poly(x,3), ns(x,4) or "
-        "bs(x,5))",
-        option, name, did_you_mean(name, names), short_list(names));
-  }
-  if (std::find(as_category.begin(), as_category.end(), name) != as_category.end())
-    user_error("{}: '{}' needs numbers, but as-category makes '{}' a category", option, text, name);
+  const Column* column = find_column(table, factor.column);
+  if (column == nullptr) return {};
+  if (std::find(as_category.begin(), as_category.end(), factor.column) != as_category.end())
+    user_error("{}: '{}' needs numbers, but as-category makes '{}' a category", option, text, factor.column);
   if (column->is_text) not_a_number(table, *column, fmt::format(", which '{}' needs", text));
-  factor.column = column->name;
   return factor;
+}
+
+/// What a transform that is no expression itself is taken of: "log(x)" in "poly(log(x),3)"; empty when there is none.
+std::string inside_of(std::string_view text, std::string_view option) {
+  for (const std::string_view function : {"log", "sqrt"})
+    if (const auto inside = argument_of(text, function); !inside.empty()) return std::string(inside);
+  return parse_basis(text, option).column;
+}
+
+Factor parse_factor(std::string_view text, Table& table, const std::vector<std::string>& as_category,
+                    std::string_view option) {
+  if (const auto factor = simple_factor(text, table, as_category, option)) return *factor;
+  const std::string inside = inside_of(text, option);
+  for (const std::string& expression : {inside, std::string(text)}) {
+    if (sources_of(table, expression).empty()) continue;
+    const std::string name = add_computed_column(expression, table);
+    if (expression != inside) return {.column = name};
+    std::string renamed(text);  // the column may be named without the blanks of the text
+    renamed.replace(renamed.find(inside), inside.size(), name);
+    return simple_factor(renamed, table, as_category, option).value();
+  }
+  const auto hat = text.rfind('^');
+  if (hat != std::string_view::npos && find_column(table, trimmed_term(text.substr(0, hat))) != nullptr)
+    user_error("{}: the power in '{}' must be a number", option, text);
+  const auto names = column_names(table);
+  const std::string& name = inside.empty() ? std::string(text) : inside;
+  user_error(
+      "{}: there is no column '{}'{}; the columns are {} (a term is a column x, x^2, x1*x2, log(x), sqrt(x), "
+      "poly(x,3), ns(x,4), bs(x,5), or an expression of columns){}",
+      option, name, did_you_mean(name, names), short_list(names), why_no_expression(table, name));
 }
 
 }  // namespace
@@ -184,7 +207,39 @@ std::string category_name(double value) {
   return fmt::format("{}", value == 0.0 ? 0.0 : value);
 }
 
-Term parse_term(const std::string& text, const Table& table, const std::vector<std::string>& as_category,
+std::vector<std::string_view> product_parts(std::string_view text) {
+  std::vector<std::string_view> parts;
+  std::size_t begin = 0;
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '`') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '(') ++depth;
+    if (c == ')') --depth;
+    if (c != '*' || depth > 0) continue;
+    parts.push_back(trimmed_term(text.substr(begin, at - begin)));
+    begin = at + 1;
+  }
+  parts.push_back(trimmed_term(text.substr(begin)));
+  return parts;
+}
+
+bool has_open_operator(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '`') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '(') ++depth;
+    if (c == ')') --depth;
+    if (depth <= 0 && (c == '+' || c == '-' || c == '/')) return true;
+  }
+  return false;
+}
+
+Term parse_term(const std::string& text, Table& table, const std::vector<std::string>& as_category,
                 std::string_view option) {
   const std::string_view whole = trimmed_term(text);
   if (whole.empty()) user_error("{}: a term is empty", option);
@@ -193,14 +248,21 @@ Term parse_term(const std::string& text, const Table& table, const std::vector<s
     term.factors.push_back(parse_factor(whole, table, as_category, option));
     return term;
   }
-  for (std::string_view rest = whole;;) {
-    const std::size_t star = rest.find('*');
-    const std::string_view part = trimmed_term(rest.substr(0, star));
+  // a*b+c is one expression, not the product of a and b+c; a*b-c is the latter where a column is called "b-c".
+  const std::vector<std::string_view> parts = product_parts(whole);
+  const auto simple = [&](std::string_view part) {
+    return simple_factor(part, table, as_category, option).has_value();
+  };
+  if (has_open_operator(whole) && !std::all_of(parts.begin(), parts.end(), simple) &&
+      !sources_of(table, std::string(whole)).empty()) {
+    term.factors.push_back(parse_factor(whole, table, as_category, option));
+    return term;
+  }
+  for (const std::string_view part : parts) {
     if (part.empty()) user_error("{}: '{}' lacks a factor beside '*'", option, text);
     term.factors.push_back(parse_factor(part, table, as_category, option));
-    if (star == std::string_view::npos) return term;
-    rest.remove_prefix(star + 1);
   }
+  return term;
 }
 
 const std::vector<double>& numbers_of(const Table& table, const Column& column) {

@@ -33,9 +33,15 @@ std::string_view trimmed_term(std::string_view text);
 /// A number as the name of a category: the shortest text that reads back the same.
 std::string category_name(double value);
 
-/// Reads a term. `option` begins every message. Levels of categories are still to be found.
-Term parse_term(const std::string& text, const Table& table, const std::vector<std::string>& as_category,
+/// Reads a term. `option` begins every message. Levels of categories are still to be found. An expression of columns
+/// becomes a column of the table.
+Term parse_term(const std::string& text, Table& table, const std::vector<std::string>& as_category,
                 std::string_view option);
+
+/// Splits a product at the signs '*' outside brackets and backticks.
+std::vector<std::string_view> product_parts(std::string_view text);
+/// Whether a sign '+', '-' or '/' stands outside brackets and backticks.
+bool has_open_operator(std::string_view text);
 
 /// The numbers of a column; throws when it is text, naming its first cell that is no number.
 const std::vector<double>& numbers_of(const Table& table, const Column& column);

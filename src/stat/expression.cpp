@@ -29,18 +29,16 @@ constexpr int kMostInputs = 20;
 constexpr int kDeepest = 200;         // nested brackets and signs
 constexpr double kLargestPower = 64;  // as repeated multiplication
 
-bool starts_name(char c) {
-  return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_';
-}
-bool continues_name(char c) {
-  return starts_name(c) || std::isdigit(static_cast<unsigned char>(c)) != 0;
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
 }
 
 }  // namespace
 
 class ExpressionParser {
  public:
-  explicit ExpressionParser(Expression& expression) : expression_(expression), text_(expression.text_) {}
+  ExpressionParser(Expression& expression, ExpressionNames names)
+      : expression_(expression), text_(expression.text_), columns_(names == ExpressionNames::columns) {}
 
   void run() {
     sum();
@@ -120,23 +118,45 @@ class ExpressionParser {
       if (!take(')')) fail("')'", at_);
       return inside;
     }
-    if (at_ < text_.size() && starts_name(text_[at_])) return name();
+    if (columns_ && at_ < text_.size() && text_[at_] == '`') return quoted_name();
+    if (at_ < text_.size() && starts_name(at_)) return name();
     double value = 0;
     const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
     if (error != std::errc{} || !std::isfinite(value)) fail("a number, a name or '('", at_);
     at_ = static_cast<std::size_t>(end - text_.data());
     return add({.kind = Kind::number, .value = value});
   }
+  bool starts_name(std::size_t at) const {
+    const char c = text_[at];
+    if (std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_') return true;
+    if (!columns_) return false;
+    return static_cast<unsigned char>(c) >= 0x80 || (c == '.' && at + 1 < text_.size() && !is_digit(text_[at + 1]));
+  }
+  bool continues_name(std::size_t at) const {
+    return starts_name(at) || is_digit(text_[at]) || (columns_ && text_[at] == '.');
+  }
+
+  int quoted_name() {
+    const std::size_t end = text_.find('`', at_ + 1);
+    if (end == std::string::npos) fail("a second backtick for the one", at_);
+    if (end == at_ + 1) fail("a name between the backticks", at_);
+    const std::string word = text_.substr(at_ + 1, end - at_ - 1);
+    at_ = end + 1;
+    return parameter(word);
+  }
+
   int name() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && continues_name(text_[at_])) ++at_;
+    while (at_ < text_.size() && continues_name(at_)) ++at_;
     const std::string word = text_.substr(begin, at_ - begin);
     if (take('(')) {
+      if (const int made = composed(word); made >= 0) return made;
       const auto* known =
           std::find_if(kFunctions.begin(), kFunctions.end(), [&](const auto& f) { return f.first == word; });
       if (known == kFunctions.end()) {
         std::vector<std::string_view> names;
         for (const auto& f : kFunctions) names.push_back(f.first);
+        for (const std::string_view made : {"log1p", "log2", "log10", "abs"}) names.push_back(made);
         user_error("expression '{}': there is no function '{}'; there are {}", text_, word, fmt::join(names, ", "));
       }
       const int inside = sum();
@@ -144,6 +164,7 @@ class ExpressionParser {
       return add({.kind = Kind::function, .function = known->second, .left = inside});
     }
     if (word == "pi") return add({.kind = Kind::number, .value = M_PI});
+    if (columns_) return parameter(word);
     const bool numbered = word.size() > 1 && word[0] == 'x' &&
                           std::all_of(word.begin() + 1, word.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (word == "x" || numbered) {
@@ -153,6 +174,38 @@ class ExpressionParser {
       expression_.inputs_ = std::max(expression_.inputs_, number);
       return add({.kind = Kind::input, .index = number - 1});
     }
+    return parameter(word);
+  }
+
+  // log1p(z) = log(1 + z), log2, log10, abs(z) = relu(z) + relu(-z); -1 for any other name.
+  int composed(const std::string& word) {
+    const auto argument = [&] {
+      const int inside = sum();
+      if (!take(')')) fail("')'", at_);
+      return inside;
+    };
+    const auto apply = [&](Function function, int of) {
+      return add({.kind = Kind::function, .function = function, .left = of});
+    };
+    if (word == "log1p") {
+      const int one = add({.kind = Kind::number, .value = 1});
+      return apply(Function::log, add({.kind = Kind::add, .left = one, .right = argument()}));
+    }
+    if (word == "log2" || word == "log10") {
+      const int natural = apply(Function::log, argument());
+      const int base = add({.kind = Kind::number, .value = word == "log2" ? M_LN2 : M_LN10});
+      return add({.kind = Kind::divide, .left = natural, .right = base});
+    }
+    if (word == "abs") {
+      const int inside = argument();
+      const int positive = apply(Function::relu, inside);
+      const int negative = apply(Function::relu, add({.kind = Kind::negate, .left = inside}));
+      return add({.kind = Kind::add, .left = positive, .right = negative});
+    }
+    return -1;
+  }
+
+  int parameter(const std::string& word) {
     auto& known = expression_.parameters_;
     const auto found = std::find(known.begin(), known.end(), word);
     const auto index = static_cast<int>(found - known.begin());
@@ -162,12 +215,13 @@ class ExpressionParser {
 
   Expression& expression_;
   const std::string& text_;
+  bool columns_;
   std::size_t at_ = 0;
   int depth_ = 0;
 };
 
-Expression::Expression(const std::string& text) : text_(text) {
-  ExpressionParser(*this).run();
+Expression::Expression(const std::string& text, ExpressionNames names) : text_(text) {
+  ExpressionParser(*this, names).run();
 }
 
 }  // namespace clearway::detail

@@ -7,7 +7,10 @@
 //   atom    = number | name | function "(" sum ")" | "(" sum ")"
 //
 // x, x1, x2, ... are inputs; pi is pi; every other name is a parameter. Functions: exp log sqrt sin cos tanh sigmoid
-// softplus relu gelu Phi (the standard normal distribution function).
+// softplus relu gelu Phi (the standard normal distribution function), and made of these log1p log2 log10 abs.
+//
+// Over the columns of a table every name is a parameter, x as well; it may hold dots and any letters, and names between
+// backticks may hold anything.
 #pragma once
 
 #include <memory>
@@ -31,10 +34,13 @@ struct ExpressionNode {
   int right = -1;
 };
 
+/// What the names of an expression stand for.
+enum class ExpressionNames { inputs_and_parameters, columns };
+
 class Expression {
  public:
   /// Throws std::invalid_argument with the position of the first thing that does not fit the grammar.
-  explicit Expression(const std::string& text);
+  explicit Expression(const std::string& text, ExpressionNames names = ExpressionNames::inputs_and_parameters);
 
   const std::string& text() const { return text_; }
   /// Number of inputs: the largest index, at least 1 when x occurs.

@@ -6,6 +6,8 @@
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
 #include "design_attributes.hpp"
+#include "design_computed.hpp"
+#include "design_terms.hpp"
 
 namespace clearway {
 namespace {
@@ -22,13 +24,6 @@ bool continues_name(char c) {
 bool is_word(std::string_view name) {
   return !name.empty() && name != "." && begins_name(name.front()) &&
          std::all_of(name.begin(), name.end(), continues_name);
-}
-
-std::string without_spaces(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (c != ' ' && c != '\t') out += c;
-  return out;
 }
 
 /// "factor(g)" with the name factor: g; empty when the text is no such call.
@@ -91,27 +86,52 @@ class Parser {
     return std::string(text_.substr(begin, at_ - begin));
   }
 
+  // cbind(a, b) or one response.
   std::vector<std::string> response() {
-    std::vector<std::string> names;
+    const std::size_t begin = at_;
+    if (peek() != '`' && text_.substr(at_).starts_with("cbind")) {
+      at_ += 5;
+      if (peek() == '(') {
+        std::vector<std::string> names;
+        do {
+          ++at_;
+          names.push_back(one_response(",)"));
+        } while (peek() == ',');
+        expect(')', "',' or ')' is expected");
+        return names;
+      }
+    }
+    at_ = begin;
+    return {one_response("~")};
+  }
+
+  // A column, or an expression of columns that ends before one of `ends` outside brackets.
+  std::string one_response(std::string_view ends) {
     const bool quoted = peek() == '`';
     const std::size_t begin = at_;
-    const std::string first = name();
-    if (quoted || first != "cbind" || peek() != '(') {
-      if (first == "." && !quoted) {
+    if (peek() != '(') {
+      const std::string column = name();
+      if (column == "." && !quoted) {
         at_ = begin;
         fail("the response must be a column");
       }
-      if (peek() == '(') fail("the response must be a column or cbind(y1, y2)");
-      return {first};
+      if (peek() == '\0' || std::string_view("(+-*/^").find(peek()) == std::string_view::npos) return column;
     }
-    ++at_;
-    names.push_back(name());
-    while (peek() == ',') {
-      ++at_;
-      names.push_back(name());
+    at_ = begin;
+    int depth = 0;
+    for (bool inside = false; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '`') inside = !inside;
+      if (inside) continue;
+      if (depth == 0 && ends.find(c) != std::string_view::npos) break;
+      depth += c == '(' ? 1 : c == ')' ? -1 : 0;
     }
-    expect(')', "',' or ')' is expected");
-    return names;
+    const std::string expression = detail::computed_name(text_.substr(begin, at_ - begin));
+    if (detail::names_in_expression(expression).empty()) {
+      at_ = begin;
+      fail("the response must be a column, an expression of columns such as log(y), or cbind(y1, y2)");
+    }
+    return expression;
   }
 
   // One factor: a name, a call with balanced brackets, or either to a power.
@@ -135,8 +155,9 @@ class Parser {
         at_ = open + 1;
         fail("a call needs an argument");
       }
-      text = without_spaces(text_.substr(begin, at_ - begin));
-      if (const std::string inside = argument_of(text, "I"); !inside.empty()) text = inside;
+      text = detail::computed_name(text_.substr(begin, at_ - begin));
+      if (const std::string inside = argument_of(text, "I"); !inside.empty())
+        text = detail::has_open_operator(inside) ? "(" + inside + ")" : inside;
     }
     if (peek() == '^') {
       ++at_;
@@ -199,7 +220,8 @@ class Parser {
     bool removed = false;
     if (peek() == '+' || peek() == '-') removed = text_[at_++] == '-';
     for (;;) {
-      if (peek() == '0' || (peek() == '1' && removed)) fail("the intercept is always there");
+      if (peek() == '0' || (peek() == '1' && removed))
+        fail("the intercept is always there; the option --fix \"(intercept)=0\" holds that of the experts");
       if (peek() == '1') {
         ++at_;
         if (std::isalnum(static_cast<unsigned char>(peek())) != 0) fail("'+', '-', ':', '*' or '|' is expected");
@@ -229,7 +251,18 @@ std::string written(const std::string& factor) {
   const std::size_t open = factor.find('(');
   if (open != std::string::npos && factor.back() == ')' && is_word(std::string_view(factor).substr(0, open)))
     return factor;
+  if (factor.size() > 2 && factor.front() == '(' && factor.back() == ')' &&
+      !detail::names_in_expression(factor).empty()) {
+    const std::string inside = factor.substr(1, factor.size() - 2);  // "(a)/(b)" has none that is an expression
+    if (detail::has_open_operator(inside) && !detail::names_in_expression(inside).empty()) return "I" + factor;
+  }
   return "`" + factor + "`";
+}
+
+std::string written_response(const std::string& name) {
+  const bool starts = !name.empty() && (begins_name(name.front()) || name.front() == '(' || name.front() == '`');
+  const bool expression = starts && name == detail::computed_name(name) && !detail::names_in_expression(name).empty();
+  return is_word(name) || expression ? name : "`" + name + "`";
 }
 
 std::string written(const std::vector<FormulaTerm>& terms) {
@@ -254,8 +287,7 @@ std::vector<std::string> sorted(std::vector<std::string> words) {
 /// Terms of one side as make_design() reads them.
 class Resolver {
  public:
-  Resolver(const Formula& formula, const Table& table, ColumnChoice& choice)
-      : formula_(formula), table_(table), choice_(choice) {}
+  Resolver(const Table& table, ColumnChoice& choice) : table_(table), choice_(choice) {}
 
   // Offsets first, so that '.' does not take their columns.
   void take_offset(const std::vector<FormulaTerm>& terms, bool gate) {
@@ -305,13 +337,14 @@ class Resolver {
   std::vector<std::string> others() const {
     std::vector<std::string> names;
     const std::vector<std::string> of_attributes = detail::attribute_columns(table_, choice_);
+    const std::vector<std::string> with_part = detail::columns_with_a_part(table_, choice_);
     const auto in = [](const std::vector<std::string>& list, const std::string& name) {
       return std::find(list.begin(), list.end(), name) != list.end();
     };
     for (const Column& column : table_.columns)
-      if (!in(formula_.response, column.name) && !in(choice_.exclude, column.name) && column.name != choice_.weights &&
-          column.name != choice_.trials && column.name != choice_.offset && column.name != choice_.id &&
-          column.name != choice_.labels && column.name != choice_.event && !in(of_attributes, column.name))
+      if (!in(with_part, column.name) && !in(choice_.exclude, column.name) && column.name != choice_.weights &&
+          column.name != choice_.id && column.name != choice_.labels && column.name != choice_.event &&
+          !in(of_attributes, column.name))
         names.push_back(column.name);
     return names;
   }
@@ -326,7 +359,6 @@ class Resolver {
     return column;
   }
 
-  const Formula& formula_;
   const Table& table_;
   ColumnChoice& choice_;
 };
@@ -339,7 +371,7 @@ Formula Formula::parse(std::string_view text) {
 
 std::string Formula::text() const {
   std::vector<std::string> names;
-  for (const std::string& name : response) names.push_back(is_word(name) ? name : "`" + name + "`");
+  for (const std::string& name : response) names.push_back(written_response(name));
   std::string out = names.size() == 1 ? names.front() : fmt::format("cbind({})", fmt::join(names, ", "));
   out += " ~ " + written(experts);
   if (has_gate) out += " | " + written(gate);
@@ -350,7 +382,7 @@ void apply_formula(const Formula& formula, const Table& table, ColumnChoice& cho
   if (!choice.target.empty() || !choice.experts_on.empty() || !choice.gate_on.empty())
     user_error("formula takes the place of target, experts-on and gate-on; give one or the other");
   choice.target = formula.response;
-  Resolver resolver(formula, table, choice);
+  Resolver resolver(table, choice);
   resolver.take_offset(formula.experts, false);
   resolver.take_offset(formula.gate, true);
   choice.experts_on = resolver.side(formula.experts);

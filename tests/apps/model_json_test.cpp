@@ -204,22 +204,10 @@ void for_each_object(const Json& json, const Json::json_pointer& at,
 }
 
 // Keys that came after the first models: their absence means what it meant then.
-const std::set<std::string> kLaterKeys{"id",
-                                       "labels",
-                                       "label_levels",
-                                       "top_k",
-                                       "top_k_rule",
-                                       "outer",
-                                       "inner",
-                                       "transform",
-                                       "units",
-                                       "activation",
-                                       "estimate_temperature",
-                                       "perturbation",
-                                       "fixed_weights",
-                                       "groups",
-                                       "input_centre",
-                                       "shared"};
+const std::set<std::string> kLaterKeys{
+    "id",           "labels",        "label_levels", "computed",     "top_k",      "top_k_rule",
+    "outer",        "inner",         "transform",    "units",        "activation", "estimate_temperature",
+    "perturbation", "fixed_weights", "groups",       "input_centre", "shared"};
 
 TEST(ModelJson, EveryKeyIsNeededAndNoOtherIsAllowed) {
   const Json good = small_json();

@@ -1,4 +1,5 @@
 // clearway fit: what it prints, what it writes, how it ends.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -358,6 +359,55 @@ TEST_F(Fit, ConditionalLogitFromTableToPredictions) {
     const Outcome refused = run(line);
     EXPECT_EQ(refused.code, 2) << line << "\n" << refused.err;
     EXPECT_NE(refused.err.find(word), std::string::npos) << line << "\n" << refused.err;
+  }
+}
+
+// log(y) ~ log(x+1) + I(a/b) is the model of those columns computed by hand, in everything that reads a model.
+TEST_F(Fit, ExpressionsAreTheColumnsTheyCompute) {
+  std::string raw = "y,x,a,b,g\n", by_hand = "logy,x,logx,ratio,g\n";
+  for (int i = 0; i < 160; ++i) {
+    const double x = (i * 37 % 101) / 25.0, a = (i * 53 % 89) / 30.0 + 0.1, b = (i * 29 % 61) / 40.0 + 0.5;
+    const bool one = i * 71 % 97 < 20 + 14 * x;
+    const double noise = ((i * 43 % 83) / 83.0 - 0.5) * 0.4;
+    const double y = std::exp((one ? 1 + 0.5 * std::log(x + 1) + a / b : 3 - std::log(x + 1) - 0.5 * a / b) + noise);
+    const char* g = i % 3 == 0 ? "u" : "v";
+    raw += fmt::format("{},{},{},{},{}\n", y, x, a, b, g);
+    by_hand += fmt::format("{},{},{},{},{}\n", std::log(y), x, std::log(x + 1), a / b, g);
+  }
+  place_.write("raw.csv", raw);
+  place_.write("by_hand.csv", by_hand);
+  const std::string rest = " --experts 2 --json --out ";
+  const Outcome written = run("fit raw.csv --formula log(y)~log(x+1)+I(a/b)+g|x" + rest + "run");
+  ASSERT_EQ(written.code, 0) << written.err;
+  const Outcome computed = run("fit by_hand.csv --formula logy~logx+ratio+g|x" + rest + "reference");
+  ASSERT_EQ(computed.code, 0) << computed.err;
+  const json one = json::parse(written.out), other = json::parse(computed.out);
+  EXPECT_NEAR(one["log_likelihood"].get<double>(), other["log_likelihood"].get<double>(), 1e-8);
+  EXPECT_EQ(one["response"], json({"log(y)"}));
+  EXPECT_TRUE(one["experts"][0]["coefficients"].contains("log(x+1)")) << one["experts"][0].dump();
+
+  const json predicted = json::parse(run("predict run raw.csv --json").out);
+  const json expected = json::parse(run("predict reference by_hand.csv --json").out);
+  for (const char* name : {"mean", "log_density"}) {
+    ASSERT_TRUE(predicted.contains(name)) << predicted.begin().key();
+    for (std::size_t i = 0; i < 160; ++i)
+      EXPECT_NEAR(predicted[name][i].get<double>(), expected[name][i].get<double>(), 1e-5) << name;
+  }
+  place_.write("new.csv", "x,a,b,g\n1,2,1,u\n0,1,2,v\n");
+  EXPECT_EQ(run("predict run new.csv --effect x").code, 0);
+  place_.write("bad.csv", "x,a,b,g\n1,2,1,u\n-2,1,2,v\n");
+  const Outcome bad = run("predict run bad.csv");
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_NE(bad.err.find("line 3"), std::string::npos) << bad.err;
+  place_.write("less.csv", "x,a,g\n1,2,u\n");
+  EXPECT_NE(run("predict run less.csv").err.find("'b'"), std::string::npos);
+  for (const std::string line :
+       {"bootstrap run raw.csv --replications 3", "diagnose run raw.csv", "report run --data raw.csv --out page.html",
+        "simulate --model run --data raw.csv --out drawn.csv", "test run raw.csv --replications 9",
+        "fit raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 2 --stream --chunk-rows 80",
+        "select raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 1:2 --stepwise both"}) {
+    const Outcome outcome = run(line);
+    EXPECT_TRUE(outcome.code == 0 || outcome.code == 3) << line << "\n" << outcome.err;
   }
 }
 

@@ -179,14 +179,13 @@ TEST(Design, MistakesInTheChoiceAreNamed) {
             "offset needs experts with one linear predictor, not linear experts of a vector response");
   const std::string columns =
       "; the columns are y, x1, x2, colour, w, n (a term is a column x, x^2, x1*x2, log(x), sqrt(x), poly(x,3), "
-      "ns(x,4) "
-      "or bs(x,5))";
+      "ns(x,4), bs(x,5), or an expression of columns)";
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x3"}}),
             "experts-on: there is no column 'x3' (did you mean 'x1'?)" + columns);
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x1"}, .gate_on = {"log(elephants)"}}),
             "gate-on: there is no column 'elephants'" + columns);
-  EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x1^10"}}),
-            "experts-on: the power in 'x1^10' must be a whole number from 2 to 9");
+  EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x1^b"}}),
+            "experts-on: the power in 'x1^b' must be a number");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {"x1*"}}),
             "experts-on: 'x1*' lacks a factor beside '*'");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .experts_on = {" "}}), "experts-on: a term is empty");
@@ -213,9 +212,10 @@ TEST(Design, BadCellsAreNamedByLineAndColumn) {
       design_error(mostly, {.target = {"y"}}),
       "t.csv: line 35, column 2 ('x'): '1O' is not a number, while most cells of the column are; mend it, declare what "
       "means missing with --missing-values, or take the column as text with --as-category");
-  EXPECT_EQ(
-      design_error("y;x\n1;2,5\n2;3,5\n3;7\n", {.target = {"y"}}),
-      "t.csv: line 2, column 2 ('x'): '2,5' looks like a number with a decimal comma; write numbers with a point");
+  EXPECT_EQ(design_error("y;x\n1;2,5\n2;3,5\n3;7\n", {.target = {"y"}}),
+            "t.csv: line 2, column 2 ('x'): '2,5' is a number with a comma: read the table with --decimal comma where "
+            "it means "
+            "1.5, else leave it out");
   EXPECT_EQ(design_error("y,x\na,1\nb,2\n", {.target = {"y"}}), "t.csv: line 2, column 1 ('y'): 'a' is not a number");
   EXPECT_EQ(design_error("y,x,w\n1,1,1\n2,2,-3\n", {.target = {"y"}, .weights = "w"}),
             "t.csv: line 3, column 3 ('w'): a weight must be at least 0, not -3");

@@ -1,7 +1,8 @@
 // From a table to a regression problem: which columns are response, inputs of the experts, inputs of the gate, weights.
 //
-// Terms of a column choice: a column "x", a power "x^2" (2 to 9), "log(x)", "sqrt(x)", and products of these "x1*x2"
-// (the product only). A text column, or one named by as-category, becomes one 0/1 column per level but the first,
+// Terms of a column choice: a column "x", a power "x^2" (2 to 9), "log(x)", "sqrt(x)", any other expression of columns
+// ("log(x + 1)", "weight/height^2"; log, log1p, log2, log10, exp, sqrt, abs, sin, cos, tanh), and products of these "x1*x2"
+// (the product only). The response, the offset and the number of trials may be such expressions too. A text column, or one named by as-category, becomes one 0/1 column per level but the first,
 // named "column[level]". A basis "poly(x,3)", "ns(x,4)" or "bs(x,5)" gives that many columns: orthogonal polynomials,
 // natural cubic splines (linear beyond the data), cubic B-splines; its knots are kept. "1" alone asks for no inputs at all: the intercept is always there.
 //
@@ -53,11 +54,13 @@ struct ColumnChoice {
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("target", self.target,
-          OptionInfo{.help = "the response; several columns for a vector response of linear experts",
-                     .metavar = "COLUMN"});
+          OptionInfo{
+              .help = "the response, a column or an expression such as log(y); several for a vector response of linear "
+                      "experts; successes,failures for binomial ones",
+              .metavar = "COLUMN"});
     field("experts-on", self.experts_on,
-          OptionInfo{.help = "inputs of the experts: x, x^2, x1*x2, log(x), sqrt(x), poly(x,3), ns(x,4), bs(x,5), or 1 "
-                             "for none; default: all other columns",
+          OptionInfo{.help = "inputs of the experts: x, x^2, x1*x2, log(x), poly(x,3), ns(x,4), bs(x,5), any "
+                             "expression of columns, or 1 for none; default: all other columns",
                      .metavar = "TERM"});
     field("gate-on", self.gate_on,
           OptionInfo{.help = "inputs of the gate, written like those of the experts; default: the same",
@@ -67,9 +70,11 @@ struct ColumnChoice {
           OptionInfo{.help = "numeric columns whose numbers name categories", .metavar = "COLUMN"});
     field("weights", self.weights, OptionInfo{.help = "column of case weights", .metavar = "COLUMN"});
     field("trials", self.trials,
-          OptionInfo{.help = "column with the number of trials, binomial experts", .metavar = "COLUMN"});
+          OptionInfo{.help = "number of trials, a column or an expression of columns; binomial experts",
+                     .metavar = "COLUMN"});
     field("offset", self.offset,
-          OptionInfo{.help = "column added to the linear predictor, with coefficient 1", .metavar = "COLUMN"});
+          OptionInfo{.help = "column or expression, as log(exposure), added to the linear predictor with coefficient 1",
+                     .metavar = "COLUMN"});
     field("id", self.id,
           OptionInfo{.help = "repeated measures: rows with the same value in this column come from one expert",
                      .metavar = "COLUMN",
@@ -137,6 +142,9 @@ std::size_t basis_constant_count(const Factor& factor);
 /// increase, norms that are not positive).
 void check_basis(const Factor& factor, std::string_view where);
 
+/// Throws std::invalid_argument beginning with `where` when the name of a computed column is no expression of columns.
+void check_computed(const std::vector<std::string>& computed, std::string_view where);
+
 /// A product of factors, usually of one.
 struct Term {
   std::vector<Factor> factors;
@@ -169,7 +177,11 @@ struct DesignRecipe {
   std::string event;
   std::optional<double> censored_below;
   std::optional<double> censored_above;
+  /// Columns named above that no table needs to hold: they are computed, each by the expression that is its name.
+  std::vector<std::string> computed;
 
+  /// Columns of a table that inputs are made of, each once; those of expressions in place of computed ones.
+  std::vector<std::string> input_columns() const;
   std::vector<std::string> expert_names() const;
   /// The same with an attribute in place of its columns: what coefficients of the experts are called after.
   std::vector<std::string> coefficient_names() const;

@@ -2,12 +2,14 @@
 //
 //   response ~ terms of the experts | terms of the gate
 //
-// Left of ~: the response, or cbind(y1, y2) for a vector. Terms are joined by + and taken away by -:
+// Left of ~: the response, a column or an expression of columns such as log(y); cbind(y1, y2) for a vector; cbind(successes,
+// failures) or cbind(y, n - y) for binomial experts. Terms are joined by + and taken away by -:
 //   x, log(x), sqrt(x), x^2, I(x^2), poly(x, 2)     a term of one column; any call is passed on as it is written
+//   log(x + 1), I(x1/x2)     an expression of columns
 //   a:b           the product of two terms            a*b    a + b + a:b
 //   .             every other column                  1      nothing but the intercept, which is always there
 //   factor(g)     the category g, also when its levels are numbers
-//   offset(e)     the column e with coefficient 1 (experts only)
+//   offset(e)     the column or expression e with coefficient 1 (experts only)
 //   `a name`      a column whose name is no word
 // Without | the gate has the terms of the experts. Nothing is fitted here: a formula becomes a ColumnChoice.
 #pragma once

@@ -19,7 +19,8 @@ class FusePredictCommand final : public Command {
            "members,\n"
            "conformal set or interval, whether to abstain, and which modalities were there. --explain prints for "
            "chosen samples\n"
-           "which experts answered for which modality, and what the prediction would be without each modality.\n";
+           "which experts answered for which modality, and what the prediction would be without each modality.\n"
+           "With --json the same columns as lists in one object.\n";
   }
 
   void options(OptionList& list) override {

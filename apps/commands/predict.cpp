@@ -5,6 +5,7 @@
 #include "../registry.hpp"
 #include "../run_output.hpp"
 #include "clearway/io/csv.hpp"
+#include "clearway/io/table_json.hpp"
 #include "clearway/io/run_folder.hpp"
 
 namespace clearway::cli {
@@ -42,23 +43,6 @@ struct PredictOptions {
     field("force", self.force, OptionInfo{.help = "replace the file when it is there"});
   }
 };
-
-/// One JSON object with a list per column: {"mean": [...], "expert": [...]}; NA is null.
-Json json_of(const Table& table) {
-  Json object = Json::object();
-  for (const Column& column : table.columns) {
-    Json values = Json::array();
-    for (std::size_t t = 0; t < table.rows; ++t) {
-      if (column.is_text)
-        values.push_back(column.codes[t] < 0 ? Json(nullptr)
-                                             : Json(column.levels[static_cast<std::size_t>(column.codes[t])]));
-      else
-        values.push_back(json_number_or_null(column.numbers[t]));
-    }
-    object[column.name] = std::move(values);
-  }
-  return object;
-}
 
 class PredictCommand final : public Command {
  public:
@@ -138,7 +122,7 @@ class PredictCommand final : public Command {
                                                 .quantiles = options_.quantiles,
                                                 .intervals = std::move(intervals)});
     if (context.common.json)
-      write_json(options_.out, json_of(predictions));
+      write_json(options_.out, table_to_json(predictions));
     else
       write_csv(options_.out, predictions, CsvWriteOptions{.significant_digits = context.csv_digits()});
     return ExitCode::success;

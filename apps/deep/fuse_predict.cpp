@@ -4,7 +4,9 @@
 #include <numeric>
 
 #include "clearway/base/text.hpp"
+#include "clearway/io/csv.hpp"
 #include "clearway/io/file.hpp"
+#include "clearway/io/table_json.hpp"
 #include "fuse_predictions.hpp"
 #include "fuse_run.hpp"
 #include "programs.hpp"
@@ -40,9 +42,8 @@ ExitCode fuse_predict(FusePredictRequest& request, Context& context) {
     std::iota(rows.begin(), rows.end(), 0);
   }
   if (rows.empty()) user_error("there are no samples to predict");
-  if (context.common.json)
-    user_error("--json goes with --explain alone: predictions are a CSV, on standard output or in --out FILE");
-  const std::string text = predictions_csv(*run.ensemble, *samples.tensors, samples.data, rows);
+  const Table predictions = predictions_table(*run.ensemble, *samples.tensors, samples.data, rows);
+  const std::string text = context.common.json ? json_text(table_to_json(predictions)) : csv_text(predictions);
   if (request.out == "-")
     context.console.print(text);
   else

@@ -5,9 +5,7 @@
 #include <cmath>
 
 #include "clearway/base/errors.hpp"
-#include "clearway/base/table.hpp"
 #include "clearway/core/prediction_scores.hpp"
-#include "clearway/io/csv.hpp"
 #include "clearway/train/fusion_usage.hpp"
 #include "clearway/train/tensor_rows.hpp"
 
@@ -107,8 +105,8 @@ double leaning(const train::FusionPrediction& prediction, Eigen::Index row, Eige
 
 }  // namespace
 
-std::string predictions_csv(const train::FusionEnsemble& ensemble, const train::FusionTensors& tensors,
-                            const fusion::PreparedData& data, const std::vector<std::int64_t>& rows) {
+Table predictions_table(const train::FusionEnsemble& ensemble, const train::FusionTensors& tensors,
+                        const fusion::PreparedData& data, const std::vector<std::int64_t>& rows) {
   const train::FusionPrediction prediction = ensemble.predict(tensors, rows);
   const std::vector<int> there = train::modalities_there(tensors, rows);
   const fusion::PreparedTarget& target = ensemble.target();
@@ -154,7 +152,7 @@ std::string predictions_csv(const train::FusionEnsemble& ensemble, const train::
   if (ensemble.calibrated() && (target.kind == TargetKind::binary || target.kind == TargetKind::multiclass))
     add_sets(table, ensemble, prediction, there);
   table.columns.push_back(text_column("modalities", modalities));
-  return csv_text(table);
+  return table;
 }
 
 Json explain_predictions(const train::FusionEnsemble& ensemble, const train::FusionTensors& tensors,

@@ -6,6 +6,7 @@
 #include "../interruptible.hpp"
 #include "build_information.hpp"
 #include "clearway/base/parallel.hpp"
+#include "clearway/io/csv.hpp"
 #include "fuse_measures.hpp"
 #include "fuse_predictions.hpp"
 #include "fuse_run.hpp"
@@ -143,7 +144,7 @@ ExitCode fuse_train(FuseTrainRequest& request, Context& context) {
     text += fused_text(measures);
   }
   if (folder) {
-    if (!test.empty()) folder->write("predictions.csv", predictions_csv(ensemble, tensors, data, test));
+    if (!test.empty()) folder->write("predictions.csv", csv_text(predictions_table(ensemble, tensors, data, test)));
     folder->write_json("summary.json", summary);
     folder->write("summary.txt", text);
     // Last: a run that has it is finished.

@@ -78,7 +78,9 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
   for (const auto& name : choice.exclude) require_column(table, name, "exclude");
   for (const auto& name : choice.as_category) require_column(table, name, "as-category");
   if (expert == ExpertKind::binomial && choice.trials.empty())
-    user_error("trials must name the column with the number of trials for binomial experts");
+    user_error(
+        "trials must name the column with the number of trials for binomial experts; or let target be the columns of "
+        "successes and failures");
   if (expert != ExpertKind::binomial && !choice.trials.empty())
     user_error("trials is only for binomial experts, not for {}", enum_name(expert));
   if (!choice.event.empty() && !allows_censoring(expert))

@@ -15,29 +15,12 @@ constexpr double kUnexplained = 1e-10;
 constexpr double kVisibleCoefficient = 1e-4;
 constexpr std::size_t kMostSentences = 5;
 
-/// Correlations of the columns, d x d, in blocks of rows so that no copy of x is made.
-Matrix correlations(const ConstMatrixRef& x) {
-  constexpr Eigen::Index kRows = 1024;
-  const Eigen::Index n = x.rows();
-  const Eigen::RowVectorXd centre = x.colwise().mean();
-  Matrix sums = Matrix::Zero(x.cols(), x.cols());
-  Matrix block;
-  for (Eigen::Index start = 0; start < n; start += kRows) {
-    block = x.middleRows(start, std::min(kRows, n - start)).rowwise() - centre;
-    sums.selfadjointView<Eigen::Lower>().rankUpdate(block.transpose());
-  }
-  const Vector scale = sums.diagonal().cwiseMax(std::numeric_limits<double>::min()).cwiseSqrt().cwiseInverse();
-  return scale.asDiagonal() * Matrix(sums.selfadjointView<Eigen::Lower>()) * scale.asDiagonal();
-}
-
-/// Numbers of the columns that are no linear combination of columns before them and the intercept. Every other column j
-/// goes to dependent(j, kept so far, its coefficients on their standardised forms).
+/// Numbers of the columns that are no linear combination of columns before them and the intercept, by the correlations r of
+/// all. Every other column j goes to dependent(j, kept so far, its coefficients on their standardised forms).
 template <class Dependent>
-std::vector<Eigen::Index> independent_columns(const Matrix& x, const Dependent& dependent) {
-  const Eigen::Index d = x.cols();
+std::vector<Eigen::Index> independent_columns(const Matrix& r, const Dependent& dependent) {
+  const Eigen::Index d = r.cols();
   std::vector<Eigen::Index> kept;
-  if (d == 0 || x.rows() < 2) return kept;
-  const Matrix r = correlations(x);
   // Cholesky factor of the independent columns, grown one row at a time; row i of `factor` belongs to column kept[i].
   Matrix factor = Matrix::Zero(d, d);
   for (Eigen::Index j = 0; j < d; ++j) {
@@ -89,7 +72,9 @@ std::vector<std::string> collinear_columns(const ConstMatrixRef& x, const std::v
                                            std::string_view option) {
   std::vector<std::string> sentences;
   std::size_t more = 0;
-  independent_columns(x, [&](Eigen::Index j, const std::vector<Eigen::Index>& kept, const Vector& coefficients) {
+  ColumnMoments moments;
+  moments.add(x);
+  independent_columns(moments.correlations(), [&](Eigen::Index j, const std::vector<Eigen::Index>& kept, const Vector& coefficients) {
     if (sentences.size() == kMostSentences) {
       ++more;
       return;
@@ -107,24 +92,62 @@ std::vector<std::string> collinear_columns(const ConstMatrixRef& x, const std::v
   return sentences;
 }
 
-int undetermined_parameters(const MixtureModel& model, const Data& data) {
-  if (!model.constraints.empty() || data.rows() < 2) return 0;
-  const auto missing = [](const Matrix& x) {
-    const auto none = [](Eigen::Index, const std::vector<Eigen::Index>&, const Vector&) {};
-    return static_cast<int>(x.cols()) - static_cast<int>(independent_columns(x, none).size());
-  };
+void ColumnMoments::add(const ConstMatrixRef& x) {
+  constexpr Eigen::Index kRows = 1024;  // at once, so that no copy of x is made
+  if (rows_ == 0) {
+    mean_.setZero(x.cols());
+    sums_.setZero(x.cols(), x.cols());
+  }
+  Matrix block;
+  for (Eigen::Index start = 0; start < x.rows(); start += kRows) {
+    const Eigen::Index n = std::min(kRows, x.rows() - start);
+    const Eigen::RowVectorXd centre = x.middleRows(start, n).colwise().mean();
+    block = x.middleRows(start, n).rowwise() - centre;
+    sums_.selfadjointView<Eigen::Lower>().rankUpdate(block.transpose());
+    // Two parts with different means (Chan, Golub and LeVeque 1983, Am. Stat. 37, eq. 2.1).
+    const Eigen::RowVectorXd step = centre - mean_;
+    const auto before = static_cast<double>(rows_), all = static_cast<double>(rows_ + n);
+    sums_.selfadjointView<Eigen::Lower>().rankUpdate(step.transpose(), before * static_cast<double>(n) / all);
+    mean_ += step * (static_cast<double>(n) / all);
+    rows_ += n;
+  }
+}
+
+Matrix ColumnMoments::correlations() const {
+  if (rows_ < 2) return Matrix::Identity(sums_.rows(), sums_.cols());
+  const Vector scale = sums_.diagonal().cwiseMax(std::numeric_limits<double>::min()).cwiseSqrt().cwiseInverse();
+  return scale.asDiagonal() * Matrix(sums_.selfadjointView<Eigen::Lower>()) * scale.asDiagonal();
+}
+
+int ColumnMoments::dependent() const {
+  const auto none = [](Eigen::Index, const std::vector<Eigen::Index>&, const Vector&) {};
+  return static_cast<int>(sums_.cols()) - static_cast<int>(independent_columns(correlations(), none).size());
+}
+
+// What attributes determine depends on all alternatives together; only the other inputs are looked at.
+void UndeterminedParameters::add(const Data& data) {
+  experts_.add(data.expert_inputs.leftCols(data.expert_inputs.cols() - Eigen::Index{data.attributes} * data.classes));
+  gate_.add(data.gate_inputs);
+}
+
+int UndeterminedParameters::count(const MixtureModel& model) const {
+  if (!model.constraints.empty()) return 0;
   int count = 0;
-  // What attributes determine depends on all alternatives together; here only the other inputs are looked at.
-  const auto plain = data.expert_inputs.cols() - Eigen::Index{data.attributes} * data.classes;
-  const bool all = plain == data.expert_inputs.cols();  // then no copy is made
-  if (const int m = all ? missing(data.expert_inputs) : missing(data.expert_inputs.leftCols(plain)); m > 0)
+  if (const int m = experts_.dependent(); m > 0)
     for (const Expert& expert : model.experts) count += m * linear_predictors(expert);
   const GateKind gate = model.gate.spec().kind;
   const bool linear = gate == GateKind::softmax || gate == GateKind::sigmoid;
   if (linear && model.gate.spec().transform == GateTransform::none && model.expert_count() > 1)
-    if (const int m = missing(data.gate_inputs); m > 0)
+    if (const int m = gate_.dependent(); m > 0)
       count += m * (gate == GateKind::softmax ? model.expert_count() - 1 : model.expert_count());
   return count;
+}
+
+int undetermined_parameters(const MixtureModel& model, const Data& data) {
+  if (!model.constraints.empty()) return 0;
+  UndeterminedParameters undetermined;
+  undetermined.add(data);
+  return undetermined.count(model);
 }
 
 }  // namespace clearway::detail

@@ -19,6 +19,31 @@ void refuse_constant_columns(const ConstMatrixRef& x, const std::vector<std::str
 std::vector<std::string> collinear_columns(const ConstMatrixRef& x, const std::vector<std::string>& names,
                                            std::string_view option);
 
+/// Means and correlations of the columns of a matrix that may come in parts.
+class ColumnMoments {
+ public:
+  void add(const ConstMatrixRef& x);
+  /// d x d; the unit matrix of fewer than two rows.
+  Matrix correlations() const;
+  /// How many columns are linear combinations of those before them and the intercept.
+  int dependent() const;
+
+ private:
+  Eigen::Index rows_ = 0;
+  Eigen::RowVectorXd mean_;
+  Matrix sums_;  // of squares and products around the means, the lower half
+};
+
+/// undetermined_parameters() of data that come in parts.
+class UndeterminedParameters {
+ public:
+  void add(const Data& data);
+  int count(const MixtureModel& model) const;
+
+ private:
+  ColumnMoments experts_, gate_;
+};
+
 /// Coefficients that no fit determines because inputs of experts or of a gate with linear scores are collinear: they are
 /// no free parameters, as R's NA coefficients are none. 0 with constraints, which may determine them.
 int undetermined_parameters(const MixtureModel& model, const Data& data);

@@ -89,6 +89,7 @@ std::string add_computed_column(const std::string& expression, Table& table) {
   const Expression parsed(expression, ExpressionNames::columns);
   Column made;
   made.name = computed_name(expression);
+  if (table.has_column(made.name)) return made.name;  // written with other blanks before
   made.numbers.resize(table.rows, std::numeric_limits<double>::quiet_NaN());
   std::vector<const std::vector<double>*> sources;
   std::set<std::size_t> missing;

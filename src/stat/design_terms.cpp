@@ -137,6 +137,12 @@ Factor parse_basis(std::string_view text, std::string_view option) {
   return factor;
 }
 
+bool is_number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
 /// A column, or a transform of one; nothing when the text is neither.
 std::optional<Factor> simple_factor(std::string_view text, const Table& table,
                                     const std::vector<std::string>& as_category, std::string_view option) {
@@ -248,12 +254,13 @@ Term parse_term(const std::string& text, Table& table, const std::vector<std::st
     term.factors.push_back(parse_factor(whole, table, as_category, option));
     return term;
   }
-  // a*b+c is one expression, not the product of a and b+c; a*b-c is the latter where a column is called "b-c".
+  // a*b+c is one expression, not the product of a and b+c, and so is 2*a; a*b-c is a product where a column is called "b-c".
   const std::vector<std::string_view> parts = product_parts(whole);
   const auto simple = [&](std::string_view part) {
     return simple_factor(part, table, as_category, option).has_value();
   };
-  if (has_open_operator(whole) && !std::all_of(parts.begin(), parts.end(), simple) &&
+  const bool one = has_open_operator(whole) || std::any_of(parts.begin(), parts.end(), is_number);
+  if (one && !std::all_of(parts.begin(), parts.end(), simple) &&
       !sources_of(table, std::string(whole)).empty()) {
     term.factors.push_back(parse_factor(whole, table, as_category, option));
     return term;

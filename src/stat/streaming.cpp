@@ -10,6 +10,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/parallel.hpp"
+#include "design_checks.hpp"
 #include "em_engine.hpp"
 #include "inference_sums.hpp"
 
@@ -75,6 +76,7 @@ struct StreamingFit::State {
   double objective = 0, penalty = 0, weight = 0, entropy = 0;
   Index rows = 0;
   Vector score, shares, prior, size, seen;
+  detail::UndeterminedParameters undetermined;  // of the first pass; the rows are the same in all
   Matrix pass_information;
 
   // Of the last finished pass.
@@ -190,6 +192,7 @@ void StreamingFit::add(const Data& chunk) {
   s.penalty += engine->penalty(s.estimate);
   s.objective += value;
   s.rows += chunk.rows();
+  if (s.passes == 0) s.undetermined.add(chunk);
   const MixtureModel raw = model();
   const Matrix r = raw.responsibilities(chunk);
   const Matrix gate = raw.gate.log_weights(chunk.gate_inputs).array().exp();
@@ -251,7 +254,7 @@ FitResult StreamingFit::result() const {
   result.score = s.best_score.size() ? s.best_score.cwiseAbs().maxCoeff() / s.weight : 0;
   result.rows = s.rows;
   result.effective_rows = s.weight;
-  result.degrees_of_freedom = result.model.degrees_of_freedom();
+  result.degrees_of_freedom = result.model.degrees_of_freedom() - s.undetermined.count(result.model);
   const double df = result.degrees_of_freedom;
   result.aic = -2 * result.log_likelihood + 2 * df;
   result.bic = -2 * result.log_likelihood + df * std::log(s.weight);

@@ -43,6 +43,7 @@ TEST(DesignComputed, FollowsTheRulesOfArithmetic) {
   EXPECT_DOUBLE_EQ(third("I(x/z^2)"), 16);
   EXPECT_DOUBLE_EQ(third("I(x*z + z)"), x * z + z);
   EXPECT_DOUBLE_EQ(third("I(x - z)"), 3.5);
+  EXPECT_DOUBLE_EQ(third("I(2*x)"), 8);
   EXPECT_DOUBLE_EQ(third("I(-x^2 + z)"), -15.5);
   EXPECT_DOUBLE_EQ(third("log10(z)"), std::log10(0.5));
   EXPECT_DOUBLE_EQ(third("log2(z)"), -1);
@@ -115,6 +116,8 @@ TEST(DesignComputed, IsComputedAgainForOtherTables) {
   EXPECT_DOUBLE_EQ(new_rows.data.expert_inputs(0, 1), 2);
   EXPECT_DOUBLE_EQ(new_rows.data.gate_inputs(0, 0), 9);
   EXPECT_EQ(design.recipe.input_columns(), (Names{"z", "x"}));
+  const ColumnChoice blanks{.target = {"y"}, .experts_on = {"log(x + 3)"}, .gate_on = {"log( x+3 )"}};
+  EXPECT_EQ(make_design(table_of(kTable), blanks, ExpertKind::linear).recipe.computed, Names{"x+3"});
   EXPECT_NE(error_of([&] { (void)apply_recipe(design.recipe, table_of("x\n1\n")); }).find("'z'"), std::string::npos);
 }
 

@@ -56,6 +56,25 @@ Data two_experts(ExpertKind kind, Eigen::Index n, RandomStream& stream) {
   return data;
 }
 
+// A column that is a combination of others is no parameter, whatever single chunks look like.
+TEST(Streaming, CollinearInputsAreNoParameters) {
+  RandomStream stream(14);
+  Data data = two_experts(ExpertKind::poisson, 900, stream);
+  const FitOptions options{.experts = 2, .expert = {.kind = ExpertKind::poisson}};
+  const FitResult plain = streamed(data, options, 300);
+  data.expert_inputs.conservativeResize(900, 3);
+  data.expert_inputs.col(2) = 5 + 2 * data.expert_inputs.col(0).array() - data.expert_inputs.col(1).array();
+  data.gate_inputs = data.expert_inputs;
+  const FitResult with = streamed(data, options, 300), direct = fit(data, options);
+  EXPECT_EQ(with.degrees_of_freedom, plain.degrees_of_freedom);
+  EXPECT_EQ(with.degrees_of_freedom, direct.degrees_of_freedom);
+  EXPECT_NEAR(with.log_likelihood, plain.log_likelihood, 1e-5);
+  // Collinear in the first two chunks only.
+  data.expert_inputs.col(2).tail(300).setLinSpaced(-1, 1);
+  data.gate_inputs = data.expert_inputs;
+  EXPECT_EQ(streamed(data, options, 300).degrees_of_freedom, plain.degrees_of_freedom + 3);
+}
+
 TEST(Streaming, EndsAtTheMaximumOfAllRows) {
   for (const ExpertKind kind : {ExpertKind::linear, ExpertKind::poisson, ExpertKind::student_t}) {
     RandomStream stream(61);

@@ -171,8 +171,10 @@ TEST(Design, MistakesInTheChoiceAreNamed) {
       "as-category: there is no column 'color' (did you mean 'colour'?); the columns are y, x1, x2, colour, w, n");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .trials = "n"}),
             "trials is only for binomial experts, not for linear");
-  EXPECT_EQ(design_error(kTable, {.target = {"y"}}, ExpertKind::binomial),
-            "trials must name the column with the number of trials for binomial experts");
+  EXPECT_EQ(
+      design_error(kTable, {.target = {"y"}}, ExpertKind::binomial),
+      "trials must name the column with the number of trials for binomial experts; or let target be the columns of "
+      "successes and failures");
   EXPECT_EQ(design_error(kTable, {.target = {"y"}, .offset = "n"}, ExpertKind::network),
             "offset needs experts with one linear predictor, not network experts");
   EXPECT_EQ(design_error(kTable, {.target = {"y", "x1"}, .offset = "n"}),

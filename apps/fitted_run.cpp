@@ -69,8 +69,14 @@ ModelNames names_of(const Design& design) {
 Design design_with_response(const DesignRecipe& recipe, Table table, MissingPolicy missing, const char* what) {
   const std::string source = table.source;
   for (const std::string& target : recipe.target)
-    if (!table.has_column(target)) user_error("{}: {} needs the response '{}' in the table", source, what, target);
-  return apply_recipe(recipe, std::move(table), missing);
+    if (!table.has_column(target) &&
+        std::find(recipe.computed.begin(), recipe.computed.end(), target) == recipe.computed.end())
+      user_error("{}: {} needs the response '{}' in the table", source, what, target);
+  Design design = apply_recipe(recipe, std::move(table), missing);
+  if (!design.has_response)  // an expression without all of its columns
+    user_error("{}: {} needs the response {}, so the columns it is made of", source, what,
+               fmt::join(recipe.target, ", "));
+  return design;
 }
 
 std::vector<int> category_numbers(const Table& table, const std::string& column, const std::vector<std::size_t>& rows) {

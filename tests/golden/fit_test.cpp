@@ -394,17 +394,18 @@ TEST_F(Fit, ExpressionsAreTheColumnsTheyCompute) {
       EXPECT_NEAR(predicted[name][i].get<double>(), expected[name][i].get<double>(), 1e-5) << name;
   }
   place_.write("new.csv", "x,a,b,g\n1,2,1,u\n0,1,2,v\n");
-  EXPECT_EQ(run("predict run new.csv --effect x").code, 0);
+  EXPECT_EQ(run("predict run new.csv --effects x").code, 0);
   place_.write("bad.csv", "x,a,b,g\n1,2,1,u\n-2,1,2,v\n");
   const Outcome bad = run("predict run bad.csv");
   EXPECT_EQ(bad.code, 2);
   EXPECT_NE(bad.err.find("line 3"), std::string::npos) << bad.err;
   place_.write("less.csv", "x,a,g\n1,2,u\n");
   EXPECT_NE(run("predict run less.csv").err.find("'b'"), std::string::npos);
+  EXPECT_NE(run("diagnose run new.csv").err.find("needs the response log(y)"), std::string::npos);
   for (const std::string line :
        {"bootstrap run raw.csv --replications 3", "diagnose run raw.csv", "report run --data raw.csv --out page.html",
-        "simulate --model run --data raw.csv --out drawn.csv", "test run raw.csv --replications 9",
-        "fit raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 2 --stream --chunk-rows 80",
+        "simulate --model run --data raw.csv --out drawn.csv", "test run raw.csv --against-experts 1",
+        "fit raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 2 --stream --chunk-rows 100",
         "select raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 1:2 --stepwise both"}) {
     const Outcome outcome = run(line);
     EXPECT_TRUE(outcome.code == 0 || outcome.code == 3) << line << "\n" << outcome.err;

@@ -1,5 +1,6 @@
 #include "fitted_run.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>

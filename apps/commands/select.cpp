@@ -178,7 +178,7 @@ class SelectCommand final : public Command {
     }
     const auto loss = [&](const PenalisedPath& path) {
       const PenalisedPoint& point = path.points[path.chosen];
-      return by_score ? -point.log_score.value : point.criteria.bic;
+      return std::pair(point.degenerate, by_score ? -point.log_score.value : point.criteria.bic);
     };
     const PenalisedPath& best = *std::min_element(
         paths.begin(), paths.end(), [&](const auto& one, const auto& other) { return loss(one) < loss(other); });
@@ -194,7 +194,8 @@ class SelectCommand final : public Command {
     if (folder) folder->write("path.csv", csv);
     summary["penalty_inference"] = std::string(enum_name(penalty_.inference));
     if (penalty_.inference == PenaltyInference::none)
-      return keep(context, {design, family, as_fit_result(best, data)}, text, std::move(summary), folder);
+      return keep(context, {design, family, as_fit_result(best, data), nullptr, slopes_at_zero(design, best)}, text,
+                  std::move(summary), folder);
     Design used = design;
     if (split) {
       used.data = design.data.subset(halves.inference);
@@ -205,7 +206,25 @@ class SelectCommand final : public Command {
     FitResult fit = refit_selected(used.data, options_for(best.experts), best.points[best.chosen]);
     fit.warnings.insert(fit.warnings.begin(), selection_caution(penalty_.inference));
     const Inference inference = infer(used.data, fit, names_of(used), {}, {}, options_.fit.threads);
-    return keep(context, {used, family, std::move(fit), &inference}, text, std::move(summary), folder);
+    return keep(context, {used, family, std::move(fit), &inference, slopes_at_zero(design, best)}, text,
+                std::move(summary), folder);
+  }
+
+  /// The slopes that the path left out, as --fix says it; none where those that are left are shrunk, because no fit gives
+  /// that model again.
+  static std::vector<std::string> slopes_at_zero(const Design& design, const PenalisedPath& path) {
+    std::vector<std::string> fixed;
+    if (!path.penalty.relax) return fixed;
+    const PenalisedPoint& point = path.points[path.chosen];
+    const auto add = [&](const char* side, const std::vector<std::vector<bool>>& support, std::size_t parts,
+                         const std::vector<std::string>& names) {
+      for (std::size_t k = 0; k < parts; ++k)
+        for (std::size_t j = 0; j < names.size(); ++j)
+          if (!support[k][j]) fixed.push_back(fmt::format("{}{}:{}=0", side, k + 1, names[j]));
+    };
+    add("expert", point.expert_support, point.expert_support.size(), design.recipe.coefficient_names());
+    add("gate", point.gate_support, point.gate_support.size() - 1, design.gate_names);
+    return fixed;
   }
 
   // Stepwise choice of terms for every number of experts; the model with the smallest BIC is kept.
@@ -241,6 +260,7 @@ class SelectCommand final : public Command {
     const CandidateFamily& family;
     FitResult fit;
     const Inference* inference = nullptr;
+    std::vector<std::string> fixed = {};  ///< what --fix has to say so that the model can be fitted again
   };
 
   ExitCode keep(const Context& context, const Kept& kept, std::string text, Json details,
@@ -258,7 +278,7 @@ class SelectCommand final : public Command {
     summary["model"] = summary_json(kept.fit, names, counts);
     if (kept.inference != nullptr) summary["inference"] = inference_json(*kept.inference);
     if (folder) {
-      write_configuration(context, *folder, kept.fit.model.expert_count(), kept.family);
+      write_configuration(context, *folder, kept.fit.model.expert_count(), kept.family, kept.fixed);
       folder->write_json("model.json", model_to_json(kept.fit.model, kept.design.recipe,
                                                      kept.inference ? saved_inference(*kept.inference)
                                                                     : std::optional<SavedInference>()));
@@ -273,7 +293,7 @@ class SelectCommand final : public Command {
   /// config.json as clearway fit would have written it for the model that is kept, and select.json with the options of
   /// the selection.
   static void write_configuration(const Context& context, const RunFolder& folder, int experts,
-                                  const CandidateFamily& family) {
+                                  const CandidateFamily& family, const std::vector<std::string>& fixed) {
     const Json selection = run_config("select", context.options);
     folder.write_json("select.json", selection);
     Json config = selection;
@@ -293,6 +313,7 @@ class SelectCommand final : public Command {
     PenaltyOptions::visit(penalties, drop);
     const SelectionOptions own;
     SelectionOptions::visit_own(own, drop);
+    if (!fixed.empty()) config["fix"] = fixed;
     folder.write_json("config.json", config);
   }
 
@@ -312,7 +333,7 @@ class SelectCommand final : public Command {
       text += full_summary(winner.fit, names, layout);
       summary["model"] = summary_json(winner.fit, names, counts);
       if (folder) {
-        write_configuration(context, *folder, winner.experts, result.families[winner.family]);
+        write_configuration(context, *folder, winner.experts, result.families[winner.family], {});
         folder->write_json("model.json", model_to_json(winner.fit.model, design.recipe));
         folder->write("history.jsonl", history_lines(winner.fit));
       }

@@ -15,6 +15,7 @@
 #include "em_engine.hpp"
 #include "nesting.hpp"
 #include "optimise.hpp"
+#include "spurious_maximum.hpp"
 #include "starts.hpp"
 #include "tournament.hpp"
 #include "trimmed_fit.hpp"
@@ -352,28 +353,6 @@ class Fitter {
     for (std::size_t j = 0; j < order.size(); ++j) result.shares(static_cast<Index>(j)) = shares(order[j]);
   }
 
-  // Few rows that an expert fits almost exactly: the likelihood has such maxima by chance, short of the spikes at the floor
-  // (McLachlan and Peel, Finite Mixture Models, 2000, section 3.10).
-  static void warn_of_spurious_maximum(FitResult& result) {
-    constexpr double kSmall = 0.05, kFewShare = 0.1, kFewPerParameter = 10;
-    if (result.reason == StopReason::degenerate) return;  // said already
-    const std::vector<Expert>& experts = result.model.experts;
-    double largest = 0;
-    for (const Expert& expert : experts)
-      if (expert.has_sigma()) largest = std::max(largest, expert.sigma());
-    for (std::size_t j = 0; j < experts.size(); ++j) {
-      if (!experts[j].has_sigma() || !(experts[j].sigma() < kSmall * largest)) continue;
-      const double rows = result.shares(static_cast<Index>(j)) * result.effective_rows;
-      const auto parameters = static_cast<double>(experts[j].parameters().size());
-      if (rows > std::max(kFewShare * result.effective_rows, kFewPerParameter * parameters)) continue;
-      result.warnings.push_back(fmt::format(
-          "Expert {} fits {:.3g} rows almost exactly: its noise level is {:.3g} times smaller than the largest. "
-          "That may be an accident of a few rows (a spurious maximum) and no regime; compare with fewer "
-          "experts, --variance shared or a higher --sigma-floor.",
-          j + 1, rows, largest / experts[j].sigma()));
-    }
-  }
-
   void warn(const Solution& winner, FitResult& result) const {
     auto& warnings = result.warnings;
     if (!result.converged)
@@ -406,7 +385,7 @@ class Fitter {
         warnings.push_back(
             fmt::format("Expert {} holds {:.3g} rows in all, fewer than it has parameters; use fewer experts.", j + 1,
                         result.shares(j) * result.effective_rows));
-    warn_of_spurious_maximum(result);
+    detail::warn_of_spurious_maximum(result);
     if (result.degrees_of_freedom >= result.effective_rows)
       warnings.push_back(
           fmt::format("The model has {} parameters for {:g} rows.", result.degrees_of_freedom, result.effective_rows));

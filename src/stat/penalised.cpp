@@ -8,6 +8,7 @@
 #include "clearway/base/parallel.hpp"
 #include "clearway/stat/predictive_scores.hpp"
 #include "penalised_em.hpp"
+#include "spurious_maximum.hpp"
 
 namespace clearway {
 namespace {
@@ -127,6 +128,9 @@ PenalisedPoint fit_point(const Data& data, const Working& working, const Penalty
   point.violation = em.violation(standard);
   point.converged = point.violation < penalty.tolerance;
   point.objective = em.objective(standard) + working.scaling.log_jacobian() * working.weight;
+  point.degenerate = std::any_of(standard.experts.begin(), standard.experts.end(), [&](const Expert& expert) {
+    return expert.has_sigma() && expert.sigma() <= working.sigma_floor * (1 + 1e-6);
+  });
   describe(data, working, standard, point);
   return point;
 }
@@ -191,7 +195,8 @@ std::vector<double> strengths_of(const Working& working, const PenaltyOptions& p
 }
 
 /// The whole path. Upward, each strength from the one below and from the unpenalised solution; then downward, each from the
-/// one above: the penalised likelihood has local maxima, and the better solution is kept. At last what is left is refitted.
+/// one above: the penalised likelihood has local maxima, and the better solution is kept, a spike at the noise floor only
+/// where nothing else was found. At last what is left is refitted; where that runs into a spike, it stays as it is.
 std::vector<PenalisedPoint> climb_path(const Data& data, const Working& working, const PenaltyOptions& penalty,
                                        const std::vector<double>& strengths, const MixtureModel& unpenalised) {
   struct Place {
@@ -203,9 +208,10 @@ std::vector<PenalisedPoint> climb_path(const Data& data, const Working& working,
   const auto attempt = [&](std::size_t s, MixtureModel start) {
     PenalisedPoint point = fit_point(data, working, penalty, strengths[s], all, start);
     Place& place = places[s];
-    if (!place.model.experts.empty() &&
-        !(point.objective > place.point.objective + kBetter * std::abs(place.point.objective)))
-      return;
+    if (!place.model.experts.empty()) {
+      const bool better = point.objective > place.point.objective + kBetter * std::abs(place.point.objective);
+      if (point.degenerate == place.point.degenerate ? !better : point.degenerate) return;
+    }
     place = {std::move(start), std::move(point)};
   };
   for (std::size_t s = 0; s < strengths.size(); ++s) {
@@ -219,6 +225,10 @@ std::vector<PenalisedPoint> climb_path(const Data& data, const Working& working,
     if (penalty.relax) {
       const SlopeSupport kept = support_of(place.model);
       PenalisedPoint relaxed = fit_point(data, working, penalty, 0.0, kept, place.model);
+      if (relaxed.degenerate && !point.degenerate) {
+        points.push_back(std::move(point));
+        continue;
+      }
       if (relaxed.converged || relaxed.log_likelihood >= point.log_likelihood) {
         relaxed.strength = point.strength;
         relaxed.objective = point.objective;
@@ -322,10 +332,11 @@ PenalisedPath penalised_path(const Data& data, const FitOptions& options, const 
   const auto loss = [&](const PenalisedPoint& point) {
     return path.chosen_by_validation ? -point.log_score.value : point.criteria.bic;
   };
-  for (std::size_t s = 1; s < path.points.size(); ++s)
-    if (path.points[s].converged >= path.points[path.chosen].converged &&
-        loss(path.points[s]) < loss(path.points[path.chosen]))
-      path.chosen = s;
+  const auto rank = [](const PenalisedPoint& point) { return 2 * !point.degenerate + point.converged; };
+  for (std::size_t s = 1; s < path.points.size(); ++s) {
+    const PenalisedPoint &one = path.points[s], &best = path.points[path.chosen];
+    if (rank(one) > rank(best) || (rank(one) == rank(best) && loss(one) < loss(best))) path.chosen = s;
+  }
   return path;
 }
 
@@ -352,6 +363,14 @@ FitResult as_fit_result(const PenalisedPath& path, const Data& data) {
       "Inputs were chosen by a penalty ({}, strength {:.4g}{}): df counts what is not zero, and {}.",
       enum_name(path.penalty.kind), point.strength, path.chosen_by_validation ? ", by cross-validation" : ", by BIC",
       path.penalty.relax ? "slopes that are left were estimated without it" : "slopes are shrunk towards zero")};
+  if (point.degenerate) {
+    result.reason = StopReason::degenerate;
+    result.warnings.emplace_back(
+        "An expert sits at the noise floor (--sigma-floor) at every strength of the path: the likelihood has a spike "
+        "there "
+        "and no maximum. Use fewer experts or a higher floor.");
+  }
+  detail::warn_of_spurious_maximum(result);
   return result;
 }
 

@@ -36,7 +36,9 @@ std::string penalised_text(const PenalisedPath& path, const std::vector<std::str
   for (std::size_t s = 0; s < path.points.size(); ++s) {
     const PenalisedPoint& point = path.points[s];
     const bool marked = s == path.chosen;
-    table.begin_row(table_number(point.strength, 4) + (point.converged ? "" : " (not converged)"));
+    table.begin_row(table_number(point.strength, 4) + (point.degenerate  ? " (noise floor)"
+                                                       : point.converged ? ""
+                                                                         : " (not converged)"));
     table.cell(std::to_string(point.expert_slopes));
     table.cell(std::to_string(point.gate_slopes));
     table.cell(std::to_string(point.degrees_of_freedom));

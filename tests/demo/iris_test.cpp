@@ -5,11 +5,13 @@
 // of squares by n - n p / N instead of n, which is not the maximum of the likelihood: ours must be higher, and by little.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "clearway/io/csv.hpp"
 #include "clearway/stat/design.hpp"
 #include "clearway/stat/fit.hpp"
+#include "clearway/stat/penalised.hpp"
 
 namespace clearway {
 namespace {
@@ -93,6 +95,32 @@ TEST(Iris, TwoExpertsRiseAndOneOfThemIsSetosa) {
   EXPECT_EQ(count[0], (std::array<int, 2>{1, 49})) << "setosa";
   EXPECT_EQ(count[1], (std::array<int, 2>{50, 0})) << "versicolor";
   EXPECT_EQ(count[2], (std::array<int, 2>{50, 0})) << "virginica";
+}
+
+// 26 of the flowers have a sepal width of exactly 3: a path that follows the likelihood ends with an expert that is nothing
+// but these. It is a spike at the noise floor and must not be chosen, and a model with fewer slopes cannot beat the whole.
+TEST(Iris, APathOfPenaltiesSetsSpikesAside) {
+  ColumnChoice columns;
+  columns.target = {"sepal_width"};
+  columns.experts_on = {"sepal_length", "petal_length", "petal_width"};
+  const Design design = make_design(irises(), columns, ExpertKind::linear);
+  FitOptions options;
+  options.experts = 3;
+  PenaltyOptions penalty;
+  penalty.kind = PenaltyKind::lasso;
+  penalty.length = 8;
+  const PenalisedPath path = penalised_path(design.data, options, penalty, 0);
+  const PenalisedPoint& chosen = path.points[path.chosen];
+  EXPECT_FALSE(chosen.degenerate);
+  EXPECT_LT(chosen.log_likelihood, 40);  // the best regular solution known has 20.27, the spike 99.34
+  // Eight rows that one expert fits almost exactly are no spike, but said.
+  const FitResult result = as_fit_result(path, design.data);
+  double least = 1;
+  for (const Expert& expert : chosen.model.experts) least = std::min(least, expert.sigma());
+  const bool warned = std::any_of(result.warnings.begin(), result.warnings.end(), [](const std::string& warning) {
+    return warning.find("almost exactly") != std::string::npos;
+  });
+  EXPECT_EQ(warned, least < 0.01);
 }
 
 }  // namespace

@@ -77,6 +77,21 @@ TEST_F(Select, APenaltyLeavesOutWhatDoesNotMatter) {
             path.at("unpenalised_bic").get<double>() + 1e-6);
 }
 
+// The run folder says which slopes are zero: fit --config gives the model again, and tests and resampling keep them there.
+TEST_F(Select, APenalisedRunIsFittedAgainAsItIs) {
+  const Outcome outcome =
+      place_.run("select data.csv --target y --experts 2 --penalty lasso --path-length 5 --out run --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json model = json::parse(outcome.out).at("model");
+  const Outcome again = place_.run("fit --config run/config.json --json");
+  ASSERT_EQ(again.code, 0) << again.err;
+  const json refit = json::parse(again.out);
+  EXPECT_NEAR(refit["log_likelihood"].get<double>(), model["log_likelihood"].get<double>(), 1e-4);
+  EXPECT_EQ(refit["df"], model["df"]);
+  EXPECT_EQ(place_.run("bootstrap run data.csv --replications 3").code, 0);
+  EXPECT_NE(place_.run("predict run data.csv --interval confidence").err.find("without"), std::string::npos);
+}
+
 // Standard errors after a penalty: of the other half of the rows, with a word of caution; the run is one for other commands.
 TEST_F(Select, PenaltyInferenceSplitsTheRows) {
   const Outcome outcome = place_.run(

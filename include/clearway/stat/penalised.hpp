@@ -105,6 +105,7 @@ struct PenalisedPoint {
   double strength = 0;
   MixtureModel model;  ///< on the scale of the data
   bool converged = false;
+  bool degenerate = false;  ///< an expert sits at the noise floor: a spike of the likelihood, no maximum
   int iterations = 0;
   double log_likelihood = std::numeric_limits<double>::quiet_NaN();
   double objective = std::numeric_limits<double>::quiet_NaN();  ///< penalised log-likelihood
@@ -124,7 +125,7 @@ struct PenalisedPath {
   PenaltyOptions penalty;
   FitResult unpenalised;
   std::vector<PenalisedPoint> points;  ///< by strength; refitted without penalty when penalty.relax
-  std::size_t chosen = 0;              ///< index of the point with the smallest BIC (or largest log score)
+  std::size_t chosen = 0;  ///< index of the point with the smallest BIC (or largest log score), no spike if it can be
   bool chosen_by_validation = false;
 };
 

@@ -17,8 +17,8 @@ bool has_uncertainty(const SavedModel& saved) {
 const Matrix& covariance_of(const SavedModel& saved) {
   if (!saved.inference)
     user_error(
-        "intervals of this kind need the standard errors of the fit, and it was made with "
-        "--standard-errors none");
+        "intervals of this kind need the standard errors of the fit, and it was made without (--standard-errors none, "
+        "or a selection)");
   if (!has_uncertainty(saved))
     user_error("the fit has no valid standard errors: {}",
                saved.inference->notes.empty() ? std::string("no reason was kept") : saved.inference->notes.front());
@@ -107,7 +107,7 @@ void add_effect(std::vector<NumberColumn>& columns, const std::string& name, con
   constexpr double kStep = 1e-4;  // of the column's standard deviation
   const Column& column = inputs.table.column(name);
   if (column.is_text) user_error("an effect needs a numeric column, and '{}' holds words", name);
-  const std::vector<std::string> used = inputs.design.recipe.input_columns();
+  const std::vector<std::string> used = inputs.design.recipe.input_columns(true);
   if (std::find(used.begin(), used.end(), name) == used.end())
     user_error("column '{}' takes no part in the model, so it has no effect", name);
   const double step = kStep * spread(column.numbers);

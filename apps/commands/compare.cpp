@@ -3,6 +3,7 @@
 
 #include "../model_json.hpp"
 #include "../registry.hpp"
+#include "clearway/base/text.hpp"
 #include "clearway/io/file.hpp"
 #include "clearway/io/run_folder.hpp"
 #include "clearway/stat/truth.hpp"
@@ -21,9 +22,23 @@ struct CompareOptions {
   }
 };
 
-MixtureModel model_of(const std::string& run) {
+SavedModel saved_model(const std::string& run) {
   const RunFolder folder = RunFolder::open(run);
-  return model_from_json(folder.read_json("model.json"), folder.file("model.json")).model;
+  return model_from_json(folder.read_json("model.json"), folder.file("model.json"));
+}
+
+/// Distances between models of other things mean nothing: said for every part that differs.
+void note_other_names(const DesignRecipe& one, const DesignRecipe& other, std::vector<std::string>& notes) {
+  const auto check = [&](const char* what, const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    if (a != b)
+      notes.push_back(
+          fmt::format("Warning: the {} of the two runs differ ({} against {}): parameters are compared by "
+                      "their places, which means little here.",
+                      what, a.empty() ? "none" : short_list(a), b.empty() ? "none" : short_list(b)));
+  };
+  check("responses", one.target, other.target);
+  check("inputs of the experts", one.expert_names(), other.expert_names());
+  check("inputs of the gates", one.gate_names(), other.gate_names());
 }
 
 std::string number(double value, int digits) {
@@ -111,7 +126,8 @@ class CompareCommand final : public Command {
   ExitCode run(Context& context) override {
     if (options_.truth.empty() == other_.empty())
       user_error("compare needs one thing to compare with: --truth FILE or a second run folder");
-    const MixtureModel fitted = model_of(run_);
+    const SavedModel saved = saved_model(run_);
+    const MixtureModel& fitted = saved.model;
     std::string title;
     Comparison comparison;
     if (other_.empty()) {
@@ -119,7 +135,9 @@ class CompareCommand final : public Command {
       comparison = compare(fitted, truth.model);
       title = fmt::format("{} against {} ({})", run_, options_.truth, truth.scenario);
     } else {
-      comparison = compare(fitted, model_of(other_));
+      const SavedModel other = saved_model(other_);
+      comparison = compare(fitted, other.model);
+      note_other_names(saved.recipe, other.recipe, comparison.notes);
       title = fmt::format("{} against {} (taken as the truth)", run_, other_);
     }
     if (context.common.json) {

@@ -5,8 +5,8 @@
 #include "../registry.hpp"
 #include "../run_output.hpp"
 #include "clearway/io/csv.hpp"
-#include "clearway/io/table_json.hpp"
 #include "clearway/io/run_folder.hpp"
+#include "clearway/io/table_json.hpp"
 
 namespace clearway::cli {
 
@@ -71,7 +71,7 @@ class PredictCommand final : public Command {
            "marginal\n"
            "effect of a column, effect_x.\n"
            "\n"
-           "A model fitted by least squares adds sd, the residual standard deviation; its quantiles are normal, and "
+           "A model fitted by least squares adds sd, the noise level sigma; its quantiles are normal, and "
            "it\n"
            "has no responsibilities.\n"
            "\n"

@@ -60,7 +60,7 @@ std::vector<Column> response_columns(const DesignRecipe& recipe, const Matrix& r
   return columns;
 }
 
-/// The table with its target columns replaced by (or, where there are none, preceded by) a draw from the model.
+/// The table with its target columns, or the columns these are computed from, replaced by (or, where there are none, preceded by) a draw from the model.
 Table draw_from(const SavedModel& saved, Table table, std::int64_t seed, bool with_labels) {
   if (saved.model.has_noise)
     user_error("a model with a uniform noise component does not say where its outliers lie; it cannot be drawn from");
@@ -71,8 +71,18 @@ Table draw_from(const SavedModel& saved, Table table, std::int64_t seed, bool wi
     user_error("{}: the model has no distribution for some row (its link does not allow the linear predictor there)",
                table.source);
   std::vector<Column> columns = response_columns(saved.recipe, draw.response);
+  // Successes and failures: what is left of the trials.
+  const std::string pair = saved.recipe.target.front() + "+";
+  if (saved.recipe.trials.starts_with(pair))
+    for (Column& column : table.columns)
+      if (column.name == saved.recipe.trials.substr(pair.size()))
+        for (std::size_t t = 0; t < column.numbers.size(); ++t)
+          column.numbers[t] = design.data.trials(static_cast<Eigen::Index>(t)) - columns.front().numbers[t];
+  // The old response goes, and what a computed one was made of: it is not that of the draw.
+  const std::vector<std::string> old = saved.recipe.response_columns();
   std::erase_if(table.columns, [&](const Column& column) {
-    return std::any_of(columns.begin(), columns.end(), [&](const Column& drawn) { return drawn.name == column.name; });
+    return std::find(old.begin(), old.end(), column.name) != old.end() ||
+           std::any_of(columns.begin(), columns.end(), [&](const Column& drawn) { return drawn.name == column.name; });
   });
   for (Column& column : table.columns) columns.push_back(std::move(column));
   if (with_labels) {

@@ -8,6 +8,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "design_computed.hpp"
 
 namespace clearway {
 namespace {
@@ -81,7 +82,9 @@ class Finder {
       if (found == names_.end()) return std::nullopt;
       return static_cast<int>(found - names_.begin());
     };
-    if (const auto exact = place(name)) return {*exact};
+    const std::string tight = detail::computed_name(name);  // as the formula was written, with blanks or I()
+    for (const std::string& spelling : {name, tight, tight.starts_with("I(") ? tight.substr(1) : "(" + tight + ")"})
+      if (const auto exact = place(spelling)) return {*exact};
     if (const auto positive = place("log(" + name + ")"); positive && *positive >= logarithms_) {
       logarithm = true;
       return {*positive};

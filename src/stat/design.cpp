@@ -61,6 +61,12 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
     if (!seen.insert(name).second) user_error("target: '{}' is listed twice", name);
   }
   const bool vector_response = choice.target.size() > 1;
+  if (expert == ExpertKind::binomial && vector_response)
+    user_error(
+        "target must be one column with --trials, or a pair of successes and failures without, for binomial experts; "
+        "there "
+        "are {}{}",
+        plural(choice.target.size(), "column"), choice.trials.empty() ? "" : " and --trials");
   if (vector_response && !allows_vector_response(expert))
     user_error("target must be one column for {} experts, not {}; only linear and constant experts take a vector",
                enum_name(expert), choice.target.size());
@@ -372,18 +378,24 @@ void check_computed(const std::vector<std::string>& computed, std::string_view w
       user_error("{}: {} is no expression of columns", where, quoted_for_message(name));
 }
 
-std::vector<std::string> DesignRecipe::input_columns() const {
+std::vector<std::string> DesignRecipe::input_columns(bool with_offset) const {
   std::vector<std::string> names;
-  const auto add = [&](const std::string& name) {
-    if (!contains(names, name)) names.push_back(name);
+  const auto add = [&](const std::string& column) {
+    for (const std::string& name :
+         contains(computed, column) ? detail::names_in_expression(column) : std::vector{column})
+      if (!contains(names, name)) names.push_back(name);
   };
   for (const auto* terms : {&expert_terms, &gate_terms})
     for (const Term& term : *terms)
-      for (const Factor& factor : term.factors)
-        if (contains(computed, factor.column))
-          for (const std::string& source : detail::names_in_expression(factor.column)) add(source);
-        else
-          add(factor.column);
+      for (const Factor& factor : term.factors) add(factor.column);
+  if (with_offset && !offset.empty()) add(offset);
+  return names;
+}
+std::vector<std::string> DesignRecipe::response_columns() const {
+  std::vector<std::string> names;
+  for (const std::string& name : target)
+    for (const std::string& part : contains(computed, name) ? detail::names_in_expression(name) : std::vector{name})
+      if (!contains(names, part)) names.push_back(part);
   return names;
 }
 std::vector<std::string> DesignRecipe::expert_names() const {
@@ -560,7 +572,7 @@ Design apply_recipe(const DesignRecipe& recipe, Table table, MissingPolicy missi
     if (!name->empty()) (void)table.column(*name);
   const RowSelection rows =
       select_rows(table, used_columns(table, needed, false), missing,
-                  "--missing drop leaves such rows out, and predict --missing na their answers", design);
+                  "leave such rows out with --missing drop (predict answers them with NA by --missing na)", design);
   if (!needed.id.empty()) {
     const Column& id = table.column(needed.id);
     detail::refuse_varying_within_groups(table, rows, id, recipe.gate_terms);

@@ -37,6 +37,17 @@ struct Real {
   friend Real normal_cdf(Real z) { return Real(0.5 * std::erfc(-z.value / std::sqrt(2.0))); }
 };
 
+const std::string kPi = "pi";  // the constant, where no column is called so
+
+bool mentions_pi(const std::string& expression) {
+  try {
+    const Expression parsed(expression, ExpressionNames::columns);
+    return std::find(parsed.parameters().begin(), parsed.parameters().end(), kPi) != parsed.parameters().end();
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
 bool is_word(std::string_view name) {
   const auto continues = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.' || c >= 0x80; };
   const auto first = name.empty() ? '1' : name.front();
@@ -57,7 +68,9 @@ std::string computed_name(std::string_view expression) {
 
 std::vector<std::string> names_in_expression(const std::string& expression) {
   try {
-    return Expression(expression, ExpressionNames::columns).parameters();
+    std::vector<std::string> names = Expression(expression, ExpressionNames::columns).parameters();
+    std::erase(names, kPi);
+    return names;
   } catch (const std::invalid_argument&) {
     return {};
   }
@@ -66,6 +79,7 @@ std::vector<std::string> names_in_expression(const std::string& expression) {
 std::vector<std::string> sources_of(const Table& table, const std::string& expression) {
   if (table.has_column(expression)) return {};
   std::vector<std::string> names = names_in_expression(expression);
+  if (table.has_column(kPi) && mentions_pi(expression)) names.emplace_back(kPi);
   const bool known = std::all_of(names.begin(), names.end(), [&](const auto& name) { return table.has_column(name); });
   return known ? names : std::vector<std::string>();
 }
@@ -77,7 +91,7 @@ std::string why_no_expression(const Table& table, const std::string& text) {
     std::vector<std::string> columns;
     for (const Column& column : table.columns) columns.push_back(column.name);
     for (const std::string& name : parsed.parameters())
-      if (!table.has_column(name))
+      if (!table.has_column(name) && name != kPi)
         return fmt::format("; as an expression it lacks '{}'{}", name, did_you_mean(name, columns));
   } catch (const std::invalid_argument& error) {
     return fmt::format("; {}", error.what());
@@ -93,8 +107,15 @@ std::string add_computed_column(const std::string& expression, Table& table) {
   made.numbers.resize(table.rows, std::numeric_limits<double>::quiet_NaN());
   std::vector<const std::vector<double>*> sources;
   std::set<std::size_t> missing;
+  const std::vector<double> pi(table.has_column(kPi) ? 0 : table.rows, M_PI);
+  const Column* first = nullptr;
   for (const std::string& name : parsed.parameters()) {
+    if (name == kPi && !pi.empty()) {
+      sources.push_back(&pi);
+      continue;
+    }
     const Column& source = table.column(name);
+    if (first == nullptr) first = &source;
     sources.push_back(&numbers_of(table, source));
     missing.insert(source.missing.begin(), source.missing.end());
   }
@@ -112,7 +133,7 @@ std::string add_computed_column(const std::string& expression, Table& table) {
       std::vector<std::string> found;
       for (std::size_t i = 0; i < sources.size(); ++i)
         found.push_back(fmt::format("{} = {}", parsed.parameters()[i], cells[i].value));
-      user_error("{}: {} is {} where {}", table.place(row, table.column(parsed.parameters().front())), made.name,
+      user_error("{}: {} is {} where {}", first ? table.place(row, *first) : table.source, made.name,
                  std::isnan(value) ? "not a number" : "infinite", fmt::join(found, ", "));
     }
     made.numbers[row] = value;
@@ -137,7 +158,11 @@ ColumnChoice with_binomial_pair(const Table& table, ColumnChoice choice, ExpertK
     if (is_word(name)) return name;
     return table.has_column(name) ? "`" + name + "`" : "(" + name + ")";
   };
-  choice.trials = operand(choice.target[0]) + "+" + operand(choice.target[1]);
+  // cbind(s, n - s): n trials, which a table without successes has too.
+  const std::string first = operand(choice.target[0]), second = computed_name(choice.target[1]);
+  const std::string rest = second.ends_with("-" + first) ? second.substr(0, second.size() - first.size() - 1) : "";
+  const bool plain = !has_open_operator(rest) && (table.has_column(rest) || !sources_of(table, rest).empty());
+  choice.trials = plain ? rest : first + "+" + operand(choice.target[1]);
   choice.target.pop_back();
   return choice;
 }

@@ -163,8 +163,8 @@ class ExpressionParser {
       if (!take(')')) fail("')'", at_);
       return add({.kind = Kind::function, .function = known->second, .left = inside});
     }
-    if (word == "pi") return add({.kind = Kind::number, .value = M_PI});
     if (columns_) return parameter(word);
+    if (word == "pi") return add({.kind = Kind::number, .value = M_PI});
     const bool numbered = word.size() > 1 && word[0] == 'x' &&
                           std::all_of(word.begin() + 1, word.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (word == "x" || numbered) {
@@ -177,7 +177,7 @@ class ExpressionParser {
     return parameter(word);
   }
 
-  // log1p(z) = log(1 + z), log2, log10, abs(z) = relu(z) + relu(-z); -1 for any other name.
+  // log1p(z) = log(1 + z), log2, log10, abs(z) = relu(z) + relu(-z), I(z) = z as R has it; -1 for any other name.
   int composed(const std::string& word) {
     const auto argument = [&] {
       const int inside = sum();
@@ -187,6 +187,7 @@ class ExpressionParser {
     const auto apply = [&](Function function, int of) {
       return add({.kind = Kind::function, .function = function, .left = of});
     };
+    if (word == "I" && columns_) return argument();
     if (word == "log1p") {
       const int one = add({.kind = Kind::number, .value = 1});
       return apply(Function::log, add({.kind = Kind::add, .left = one, .right = argument()}));

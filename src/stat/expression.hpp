@@ -9,7 +9,7 @@
 // x, x1, x2, ... are inputs; pi is pi; every other name is a parameter. Functions: exp log sqrt sin cos tanh sigmoid
 // softplus relu gelu Phi (the standard normal distribution function), and made of these log1p log2 log10 abs.
 //
-// Over the columns of a table every name is a parameter, x as well; it may hold dots and any letters, and names between
+// Over the columns of a table every name is a parameter, x and pi as well; it may hold dots and any letters, and names between
 // backticks may hold anything.
 #pragma once
 

@@ -109,7 +109,7 @@ class Parser {
   std::string one_response(std::string_view ends) {
     const bool quoted = peek() == '`';
     const std::size_t begin = at_;
-    if (peek() != '(') {
+    if (peek() != '(' && std::isdigit(static_cast<unsigned char>(peek())) == 0) {
       const std::string column = name();
       if (column == "." && !quoted) {
         at_ = begin;
@@ -296,8 +296,13 @@ class Resolver {
       const std::string column = argument_of(term.factors.front(), "offset");
       if (column.empty()) continue;
       if (gate) user_error("formula: offset({}) has no meaning in the gate", column);
-      if (!choice_.offset.empty()) user_error("formula: there is a second offset, '{}'", column);
-      choice_.offset = column;
+      if (choice_.offset.empty())
+        choice_.offset = column;
+      else if (!table_.has_column(choice_.offset) || is_word(choice_.offset))
+        choice_.offset = fmt::format("({})+({})", choice_.offset, column);  // R adds them up
+      else
+        user_error("formula: the offsets '{}' and '{}' cannot be added; put odd names between backticks",
+                   choice_.offset, column);
     }
   }
 
@@ -354,6 +359,8 @@ class Resolver {
     std::string column = argument_of(factor, "factor");
     if (column.empty()) column = argument_of(factor, "as.factor");
     if (column.empty()) return factor;
+    if (column.size() > 2 && column.front() == '`' && column.back() == '`')
+      column = column.substr(1, column.size() - 2);
     auto& categories = choice_.as_category;
     if (std::find(categories.begin(), categories.end(), column) == categories.end()) categories.push_back(column);
     return column;

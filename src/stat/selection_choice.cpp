@@ -5,6 +5,7 @@
 
 #include "clearway/base/errors.hpp"
 #include "clearway/base/text.hpp"
+#include "clearway/stat/predictive_scores.hpp"
 #include "clearway/stat/selection.hpp"
 
 namespace clearway {
@@ -19,13 +20,15 @@ bool is_validated(SelectionCriterion criterion) {
          criterion == SelectionCriterion::crps;
 }
 
-std::string label(SelectionCriterion criterion) {
+std::string label(SelectionCriterion criterion, const SelectionResult& result) {
   switch (criterion) {
     case SelectionCriterion::log_score:
       return "the cross-validated log-likelihood";
     case SelectionCriterion::rmse:
       return "the cross-validated RMSE";
     case SelectionCriterion::crps:
+      for (const Candidate& candidate : result.candidates)
+        if (!candidate.fit.model.experts.empty()) return "the cross-validated " + crps_name(candidate.fit.model);
       return "the cross-validated CRPS";
     case SelectionCriterion::slope:
       return "the slope heuristics";
@@ -90,7 +93,7 @@ const CriterionChoice* leading_choice(SelectionResult& result, SelectionCriterio
     if (criterion == SelectionCriterion::dendrogram) why = result.no_dendrogram;
     found = find(SelectionCriterion::bic);
     if (found == result.choices.end()) return nullptr;
-    result.reasons.push_back(fmt::format("{} cannot choose here ({}); BIC does.", label(criterion), why));
+    result.reasons.push_back(fmt::format("{} cannot choose here ({}); BIC does.", label(criterion, result), why));
     result.reasons.back().front() = static_cast<char>(std::toupper(result.reasons.back().front()));
   }
   return &*found;
@@ -101,7 +104,7 @@ void explain_choice(SelectionResult& result, const CriterionChoice& choice) {
   const auto value = [&](std::size_t i) { return result.candidates[i].value(choice.criterion); };
   if (is_validated(choice.criterion)) {
     std::string sentence = fmt::format("Recommended is {}: {} is best for {}", candidate_name(result, winner),
-                                       label(choice.criterion), candidate_name(result, choice.candidate));
+                                       label(choice.criterion, result), candidate_name(result, choice.candidate));
     sentence += winner == choice.candidate
                     ? std::string(", and no smaller model is within one standard error of it.")
                     : std::string(", and this is the smallest model within one standard error of it.");
@@ -114,7 +117,7 @@ void explain_choice(SelectionResult& result, const CriterionChoice& choice) {
         (!second || value(i) < value(*second)))
       second = i;
   std::string sentence = fmt::format("Recommended is {}: it has the smallest {} ({:.2f})",
-                                     candidate_name(result, winner), label(choice.criterion), value(winner));
+                                     candidate_name(result, winner), label(choice.criterion, result), value(winner));
   if (choice.criterion == SelectionCriterion::dendrogram)
     sentence =
         fmt::format("Recommended is {}: the dendrogram's criterion is smallest there", candidate_name(result, winner));
@@ -143,7 +146,7 @@ void explain_disagreement(SelectionResult& result, const CriterionChoice& leadin
   for (const CriterionChoice& choice : result.choices)
     if (choice.criterion != leading.criterion)
       supporters[choice.one_standard_error.value_or(choice.candidate)].push_back(
-          label(choice.criterion) + (choice.one_standard_error ? " (one-standard-error rule)" : ""));
+          label(choice.criterion, result) + (choice.one_standard_error ? " (one-standard-error rule)" : ""));
   if (supporters.contains(winner)) {
     const std::vector<std::string>& names = supporters[winner];
     result.reasons.push_back(fmt::format("{} {}.", listed(names), names.size() == 1 ? "agrees" : "agree"));

@@ -176,6 +176,12 @@ TEST(Constraints, NamesAreFoundAndMistakesNamed) {
   const auto category = find_constraints({{"g=0.5"}, {}}, by_columns, with_columns, columns, columns, {"y"}).fixed;
   ASSERT_EQ(category.size(), 4u);  // two levels in two experts
   EXPECT_EQ(find_constraints({{"gate1:g=0"}, {}}, by_columns, with_columns, columns, columns, {"y"}).fixed.size(), 2u);
+  const auto computed = [&](const std::string& share) {
+    return find_constraints({{}, {share}}, gate, expert, inputs, {"log(x+1)", "(a/b)"}, {"y"}).shared;
+  };
+  EXPECT_EQ(computed("log(x + 1)"), std::vector<int>{1});
+  EXPECT_EQ(computed("I(a / b)"), std::vector<int>{2});
+  EXPECT_EQ(computed("a/b"), std::vector<int>{2});
   const Constraints in_gate = find({"gate:x1=0"});
   EXPECT_EQ(in_gate.fixed.size(), 2u);  // the last expert is the reference
   EXPECT_TRUE(in_gate.symmetric(3));

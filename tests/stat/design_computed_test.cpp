@@ -81,9 +81,13 @@ TEST(DesignComputed, ResponseOffsetAndTrials) {
   EXPECT_EQ(offset.expert_names, Names{"x"});
 
   constexpr const char* kTrials = "yes,no,n,x\n1,2,3,0.5\n0,4,4,1\n3,1,4,2\n2,2,4,-1\n1,1,2,0.25\n";
-  for (const std::string text : {"cbind(yes, no) ~ x", "cbind(yes, n - yes) ~ x"}) {
+  for (const std::string text : {"cbind(yes, no) ~ x", "cbind(yes, n - yes) ~ x", "cbind(yes, I(n - yes)) ~ x"}) {
     const Design binomial =
         make_design(table_of(kTrials), formula(kTrials, text), ExpertKind::binomial, GateKind::softmax);
+    if (text.find("yes, n -") != std::string::npos) {
+      // No successes are needed to predict.
+      EXPECT_EQ(apply_recipe(binomial.recipe, table_of("n,x\n7,1\n")).data.trials(0), 7) << text;
+    }
     EXPECT_EQ(binomial.data.trials, matrix({{3}, {4}, {4}, {4}, {2}})) << text;
     EXPECT_EQ(binomial.data.response, matrix({{1}, {0}, {3}, {2}, {1}})) << text;
     EXPECT_EQ(binomial.response_names, Names{"yes"});
@@ -92,6 +96,23 @@ TEST(DesignComputed, ResponseOffsetAndTrials) {
   EXPECT_EQ(
       make_design(table_of(kTrials), formula(kTrials, "cbind(yes, no) ~ x"), ExpertKind::linear).data.response.cols(),
       2);
+}
+
+TEST(DesignComputed, AsROffsetsAddUpAndIIsTheIdentity) {
+  EXPECT_DOUBLE_EQ(design_of("y ~ x + offset(log(z)) + offset(z)", ExpertKind::poisson).data.offset(0),
+                   std::log(2.0) + 2);
+  EXPECT_DOUBLE_EQ(design_of("I(y/2) ~ x").data.response(1, 0), 1.5);
+  EXPECT_DOUBLE_EQ(design_of("2*y ~ x").data.response(1, 0), 6);
+  const Names both{"x", "z"};
+  EXPECT_EQ(design_of("y ~ x + offset(z)", ExpertKind::poisson).recipe.input_columns(true), both);
+  EXPECT_EQ(design_of("log(y) ~ x").recipe.response_columns(), Names{"y"});
+}
+
+TEST(DesignComputed, PiIsTheConstantUnlessAColumnIsCalledSo) {
+  EXPECT_DOUBLE_EQ(cell(design_of("y ~ sin(2*pi*z) | x"), 2), std::sin(M_PI));
+  constexpr const char* kPiColumn = "y,pi\n1,2\n2,3\n3,5\n5,4\n";
+  EXPECT_DOUBLE_EQ(cell(make_design(table_of(kPiColumn), formula(kPiColumn, "y ~ exp(pi/10)"), ExpertKind::linear), 0),
+                   std::exp(0.2));
 }
 
 TEST(DesignComputed, WhatPartsAreMadeOfIsNoInputByDefault) {

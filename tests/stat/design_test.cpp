@@ -446,8 +446,8 @@ TEST(Recipe, MistakesInNewTablesAreNamed) {
   EXPECT_EQ(error("colour,x1\nred,one\n"), "t.csv: line 2, column 2 ('x1'): 'one' is not a number");
   EXPECT_EQ(
       error("colour,x1\nred,1\n,2\n"),
-      "1 cell in 1 row is missing in the columns used, the first in t.csv: line 3, column 1 ('colour'); --missing "
-      "drop leaves such rows out, and predict --missing na their answers");
+      "1 cell in 1 row is missing in the columns used, the first in t.csv: line 3, column 1 ('colour'); leave such "
+      "rows out with --missing drop (predict answers them with NA by --missing na)");
   EXPECT_EQ(error("colour,x1\nred,1\n,2\n", MissingPolicy::drop), "no exception");
   EXPECT_EQ(error("colour,x1\n7,1\n"),
             "t.csv: line 2, column 1 ('colour'): '7' is not a known level; the levels are blue, green, red");

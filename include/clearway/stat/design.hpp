@@ -180,8 +180,11 @@ struct DesignRecipe {
   /// Columns named above that no table needs to hold: they are computed, each by the expression that is its name.
   std::vector<std::string> computed;
 
-  /// Columns of a table that inputs are made of, each once; those of expressions in place of computed ones.
-  std::vector<std::string> input_columns() const;
+  /// Columns of a table that inputs are made of, and the offset where asked for, each once; those of expressions in place of
+  /// computed ones.
+  std::vector<std::string> input_columns(bool with_offset = false) const;
+  /// Columns of a table that the response is made of: the targets, or those of their expressions.
+  std::vector<std::string> response_columns() const;
   std::vector<std::string> expert_names() const;
   /// The same with an attribute in place of its columns: what coefficients of the experts are called after.
   std::vector<std::string> coefficient_names() const;

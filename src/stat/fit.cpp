@@ -359,7 +359,13 @@ class Fitter {
       warnings.push_back(
           fmt::format("The fit did not converge ({}); raise --max-iterations (now {}) or try more --starts.",
                       enum_name(winner.outcome.reason), options_.max_iterations));
-    if (result.gate_separated && options_.separation_ridge > 0)
+    if (result.gate_separated && options_.separation_ridge > 0 && winner.penalty == 0)
+      warnings.push_back(fmt::format(
+          "The gate of the solution with the highest log-likelihood separates the data: its coefficients run to "
+          "infinity "
+          "and the log-likelihood tends to {:.3f}. Shown is another solution, the best whose coefficients are finite.",
+          result.supremum_log_likelihood));
+    else if (result.gate_separated && options_.separation_ridge > 0)
       warnings.push_back(fmt::format(
           "The gate separates the data: without a penalty its coefficients run to infinity and the log-likelihood "
           "tends to {:.3f}. Shown is the best solution with finite coefficients under a weak ridge penalty ({:g} on "

@@ -344,6 +344,7 @@ FitResult as_fit_result(const PenalisedPath& path, const Data& data) {
   const PenalisedPoint& point = path.points[path.chosen];
   FitResult result = path.unpenalised;
   result.model = point.model;
+  if (path.penalty.relax) result.model.constraints = zero_slopes(point);  // so that other commands keep them at 0
   result.log_likelihood = point.log_likelihood;
   result.degrees_of_freedom = point.degrees_of_freedom;
   result.aic = point.criteria.aic;

@@ -88,7 +88,14 @@ TEST_F(Select, APenalisedRunIsFittedAgainAsItIs) {
   const json refit = json::parse(again.out);
   EXPECT_NEAR(refit["log_likelihood"].get<double>(), model["log_likelihood"].get<double>(), 1e-4);
   EXPECT_EQ(refit["df"], model["df"]);
-  EXPECT_EQ(place_.run("bootstrap run data.csv --replications 3").code, 0);
+  const Outcome bootstrapped = place_.run("bootstrap run data.csv --replications 3");
+  EXPECT_EQ(bootstrapped.code, 0) << bootstrapped.err;
+  const json saved = json::parse(place_.read("run/model.json"));
+  EXPECT_EQ(saved.contains("constraints"),
+            json::parse(place_.read("run/config.json")).value("fix", json::array()).size() > 0);
+  if (saved.contains("constraints")) {
+    EXPECT_NE(bootstrapped.out.find("fixed"), std::string::npos) << bootstrapped.out;
+  }
   EXPECT_NE(place_.run("predict run data.csv --interval confidence").err.find("without"), std::string::npos);
 }
 

@@ -94,6 +94,7 @@ std::vector<std::string> collinear_columns(const ConstMatrixRef& x, const std::v
 
 void ColumnMoments::add(const ConstMatrixRef& x) {
   constexpr Eigen::Index kRows = 1024;  // at once, so that no copy of x is made
+  if (x.cols() == 0) return;
   if (rows_ == 0) {
     mean_.setZero(x.cols());
     sums_.setZero(x.cols(), x.cols());

@@ -74,20 +74,21 @@ std::vector<std::string> collinear_columns(const ConstMatrixRef& x, const std::v
   std::size_t more = 0;
   ColumnMoments moments;
   moments.add(x);
-  independent_columns(moments.correlations(), [&](Eigen::Index j, const std::vector<Eigen::Index>& kept, const Vector& coefficients) {
-    if (sentences.size() == kMostSentences) {
-      ++more;
-      return;
-    }
-    std::vector<std::string> others;
-    for (std::size_t i = 0; i < kept.size(); ++i)
-      if (std::fabs(coefficients[static_cast<Eigen::Index>(i)]) > kVisibleCoefficient)
-        others.push_back(fmt::format("'{}'", names[static_cast<std::size_t>(kept[i])]));
-    sentences.push_back(
-        fmt::format("{}: '{}' is a linear combination of {} and the intercept in the rows used, so its own coefficient "
-                    "is not determined, and no parameter (df).",
-                    option, names[static_cast<std::size_t>(j)], short_list(others)));
-  });
+  independent_columns(
+      moments.correlations(), [&](Eigen::Index j, const std::vector<Eigen::Index>& kept, const Vector& coefficients) {
+        if (sentences.size() == kMostSentences) {
+          ++more;
+          return;
+        }
+        std::vector<std::string> others;
+        for (std::size_t i = 0; i < kept.size(); ++i)
+          if (std::fabs(coefficients[static_cast<Eigen::Index>(i)]) > kVisibleCoefficient)
+            others.push_back(fmt::format("'{}'", names[static_cast<std::size_t>(kept[i])]));
+        sentences.push_back(fmt::format(
+            "{}: '{}' is a linear combination of {} and the intercept in the rows used, so its own coefficient "
+            "is not determined, and no parameter (df).",
+            option, names[static_cast<std::size_t>(j)], short_list(others)));
+      });
   if (more > 0) sentences.push_back(fmt::format("{}: so are {}.", option, plural(more, "other column")));
   return sentences;
 }

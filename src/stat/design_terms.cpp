@@ -260,8 +260,7 @@ Term parse_term(const std::string& text, Table& table, const std::vector<std::st
     return simple_factor(part, table, as_category, option).has_value();
   };
   const bool one = has_open_operator(whole) || std::any_of(parts.begin(), parts.end(), is_number);
-  if (one && !std::all_of(parts.begin(), parts.end(), simple) &&
-      !sources_of(table, std::string(whole)).empty()) {
+  if (one && !std::all_of(parts.begin(), parts.end(), simple) && !sources_of(table, std::string(whole)).empty()) {
     term.factors.push_back(parse_factor(whole, table, as_category, option));
     return term;
   }

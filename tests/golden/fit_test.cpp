@@ -404,7 +404,8 @@ TEST_F(Fit, ExpressionsAreTheColumnsTheyCompute) {
   EXPECT_NE(run("diagnose run new.csv").err.find("needs the response log(y)"), std::string::npos);
   for (const std::string line :
        {"bootstrap run raw.csv --replications 3", "diagnose run raw.csv", "report run --data raw.csv --out page.html",
-        "simulate --model run --data raw.csv --out drawn.csv", "test run raw.csv --against-experts 3 --replications 3 --data-starts 1",
+        "simulate --model run --data raw.csv --out drawn.csv",
+        "test run raw.csv --against-experts 3 --replications 3 --data-starts 1",
         "fit raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 2 --stream --chunk-rows 100",
         "select raw.csv --formula log(y)~log(x+1)+I(a/b)|x --experts 1:2 --stepwise both"}) {
     const Outcome outcome = run(line);

@@ -69,7 +69,7 @@ std::string computed_name(std::string_view expression) {
 std::vector<std::string> names_in_expression(const std::string& expression) {
   try {
     std::vector<std::string> names = Expression(expression, ExpressionNames::columns).parameters();
-    std::erase(names, kPi);
+    if (names.size() > 1) std::erase(names, kPi);  // alone it can only be a column
     return names;
   } catch (const std::invalid_argument&) {
     return {};
@@ -79,7 +79,8 @@ std::vector<std::string> names_in_expression(const std::string& expression) {
 std::vector<std::string> sources_of(const Table& table, const std::string& expression) {
   if (table.has_column(expression)) return {};
   std::vector<std::string> names = names_in_expression(expression);
-  if (table.has_column(kPi) && mentions_pi(expression)) names.emplace_back(kPi);
+  if (!names.empty() && names.front() != kPi && table.has_column(kPi) && mentions_pi(expression))
+    names.emplace_back(kPi);
   const bool known = std::all_of(names.begin(), names.end(), [&](const auto& name) { return table.has_column(name); });
   return known ? names : std::vector<std::string>();
 }
@@ -107,10 +108,11 @@ std::string add_computed_column(const std::string& expression, Table& table) {
   made.numbers.resize(table.rows, std::numeric_limits<double>::quiet_NaN());
   std::vector<const std::vector<double>*> sources;
   std::set<std::size_t> missing;
-  const std::vector<double> pi(table.has_column(kPi) ? 0 : table.rows, M_PI);
+  std::vector<double> pi;
   const Column* first = nullptr;
   for (const std::string& name : parsed.parameters()) {
-    if (name == kPi && !pi.empty()) {
+    if (name == kPi && !table.has_column(kPi)) {
+      pi.assign(table.rows, M_PI);
       sources.push_back(&pi);
       continue;
     }

@@ -113,6 +113,10 @@ TEST(DesignComputed, PiIsTheConstantUnlessAColumnIsCalledSo) {
   constexpr const char* kPiColumn = "y,pi\n1,2\n2,3\n3,5\n5,4\n";
   EXPECT_DOUBLE_EQ(cell(make_design(table_of(kPiColumn), formula(kPiColumn, "y ~ exp(pi/10)"), ExpertKind::linear), 0),
                    std::exp(0.2));
+  const DesignRecipe recipe =
+      make_design(table_of(kPiColumn), formula(kPiColumn, "y ~ exp(pi/10)"), ExpertKind::linear).recipe;
+  EXPECT_NO_THROW(check_computed(recipe.computed, "computed"));
+  EXPECT_EQ(recipe.input_columns(), Names{"pi"});
 }
 
 TEST(DesignComputed, WhatPartsAreMadeOfIsNoInputByDefault) {

@@ -156,7 +156,7 @@ class ExpressionParser {
       if (known == kFunctions.end()) {
         std::vector<std::string_view> names;
         for (const auto& f : kFunctions) names.push_back(f.first);
-        for (const std::string_view made : {"log1p", "log2", "log10", "abs"}) names.push_back(made);
+        names.insert(names.end(), {"log1p", "log2", "log10", "abs"});
         user_error("expression '{}': there is no function '{}'; there are {}", text_, word, fmt::join(names, ", "));
       }
       const int inside = sum();

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace clearway::detail {
@@ -154,9 +155,9 @@ class ExpressionParser {
       const auto* known =
           std::find_if(kFunctions.begin(), kFunctions.end(), [&](const auto& f) { return f.first == word; });
       if (known == kFunctions.end()) {
-        std::vector<std::string_view> names;
-        for (const auto& f : kFunctions) names.push_back(f.first);
-        names.insert(names.end(), {"log1p", "log2", "log10", "abs"});
+        std::vector<std::string_view> names{"log1p", "log2", "log10", "abs"};
+        std::transform(kFunctions.begin(), kFunctions.end(), std::back_inserter(names),
+                       [](const auto& f) { return f.first; });
         user_error("expression '{}': there is no function '{}'; there are {}", text_, word, fmt::join(names, ", "));
       }
       const int inside = sum();

@@ -155,7 +155,8 @@ TEST_F(Resampling, DotLeavesTheClustersOut) {
   const Outcome outcome =
       place_.run("fit data.csv --formula y~. --experts 1 --standard-errors cluster --cluster x2 --json");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const json& one : json::parse(outcome.out)["inference"]["parameters"]) EXPECT_NE(one["label"], "x2");
+  const json result = json::parse(outcome.out);
+  for (const json& one : result["inference"]["parameters"]) EXPECT_NE(one["label"], "x2");
 }
 
 TEST_F(Resampling, DiagnoseWritesOneRowPerRow) {

@@ -215,15 +215,11 @@ class SelectCommand final : public Command {
   static std::vector<std::string> slopes_at_zero(const Design& design, const PenalisedPath& path) {
     std::vector<std::string> fixed;
     if (!path.penalty.relax) return fixed;
-    const PenalisedPoint& point = path.points[path.chosen];
-    const auto add = [&](const char* side, const std::vector<std::vector<bool>>& support, std::size_t parts,
-                         const std::vector<std::string>& names) {
-      for (std::size_t k = 0; k < parts; ++k)
-        for (std::size_t j = 0; j < names.size(); ++j)
-          if (!support[k][j]) fixed.push_back(fmt::format("{}{}:{}=0", side, k + 1, names[j]));
-    };
-    add("expert", point.expert_support, point.expert_support.size(), design.recipe.coefficient_names());
-    add("gate", point.gate_support, point.gate_support.size() - 1, design.gate_names);
+    for (const FixedParameter& slope : zero_slopes(path.points[path.chosen]).fixed) {
+      const auto& names = slope.in_gate ? design.gate_names : design.expert_names;
+      fixed.push_back(fmt::format("{}{}:{}=0", slope.in_gate ? "gate" : "expert", slope.expert + 1,
+                                  names[static_cast<std::size_t>(slope.parameter) - 1]));
+    }
     return fixed;
   }
 

@@ -60,7 +60,8 @@ std::vector<Column> response_columns(const DesignRecipe& recipe, const Matrix& r
   return columns;
 }
 
-/// The table with its target columns, or the columns these are computed from, replaced by (or, where there are none, preceded by) a draw from the model.
+/// The table with its target columns, or the columns these are computed from, replaced by (or, where there are none,
+/// preceded by) a draw from the model.
 Table draw_from(const SavedModel& saved, Table table, std::int64_t seed, bool with_labels) {
   if (saved.model.has_noise)
     user_error("a model with a uniform noise component does not say where its outliers lie; it cannot be drawn from");

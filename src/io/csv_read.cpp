@@ -20,6 +20,7 @@ using detail::ByteSource;
 using detail::ColumnBuilder;
 
 constexpr std::size_t kChunk = std::size_t{1} << 20;
+constexpr std::size_t kLook = std::size_t{1} << 17;  // to find out what separates the cells
 
 /// libcsv's parser, freed at the end.
 class Parser {
@@ -153,7 +154,7 @@ class Reading {
   /// The source with tabulators for blanks where the table is separated by those; else nothing.
   std::unique_ptr<ByteSource> without_blanks(ByteSource& bytes) {
     if (options_.separator == CsvSeparator::automatic) {
-      std::string start(kChunk, '\0');
+      std::string start(kLook, '\0');
       start.resize(bytes.read(start.data(), start.size()));
       bytes.rewind();
       const std::string_view first_line = std::string_view(start).substr(0, start.find('\n'));

@@ -64,8 +64,7 @@ void check_choice(const Table& table, const ColumnChoice& choice, ExpertKind exp
   if (expert == ExpertKind::binomial && vector_response)
     user_error(
         "target must be one column with --trials, or a pair of successes and failures without, for binomial experts; "
-        "there "
-        "are {}{}",
+        "there are {}{}",
         plural(choice.target.size(), "column"), choice.trials.empty() ? "" : " and --trials");
   if (vector_response && !allows_vector_response(expert))
     user_error("target must be one column for {} experts, not {}; only linear and constant experts take a vector",
@@ -137,26 +136,25 @@ std::vector<std::string> computed_columns(const Table& table, std::size_t given)
   return names;
 }
 
-/// The names, and for computed ones what they are made of.
-std::vector<std::string> made_of(std::vector<std::string> names, const std::vector<std::string>& computed) {
-  const std::size_t written = names.size();
-  for (std::size_t i = 0; i < written; ++i)
-    if (contains(computed, names[i]))
-      for (auto& source : detail::names_in_expression(names[i])) names.push_back(std::move(source));
-  return names;
+/// Adds a column to a list without it; a computed one by the columns it is made of.
+void add_made_of(const std::string& column, const std::vector<std::string>& computed, std::vector<std::string>& names) {
+  for (const std::string& name : contains(computed, column) ? detail::names_in_expression(column) : std::vector{column})
+    if (!contains(names, name)) names.push_back(name);
 }
 
 std::vector<Term> parse_terms(Table& table, std::size_t given, const ColumnChoice& choice,
                               const std::vector<std::string>& texts, std::string_view option) {
   std::vector<Term> terms;
   if (is_none(texts) && !table.has_column("1")) return terms;
-  const std::vector<std::string> of_target = made_of(choice.target, computed_columns(table, given));
+  std::vector<std::string> of_target;
+  for (const std::string& name : choice.target) add_made_of(name, computed_columns(table, given), of_target);
   for (const auto& text : texts) {
     terms.push_back(detail::parse_term(text, table, choice.as_category, option));
-    const std::vector<std::string> computed = computed_columns(table, given);
+    std::vector<std::string> columns;
     for (const Factor& factor : terms.back().factors)
-      for (const std::string& name : made_of({factor.column}, computed))
-        if (contains(of_target, name)) user_error("{}: '{}' is the target; it cannot be an input too", option, name);
+      add_made_of(factor.column, computed_columns(table, given), columns);
+    for (const std::string& name : columns)
+      if (contains(of_target, name)) user_error("{}: '{}' is the target; it cannot be an input too", option, name);
   }
   return terms;
 }
@@ -380,22 +378,15 @@ void check_computed(const std::vector<std::string>& computed, std::string_view w
 
 std::vector<std::string> DesignRecipe::input_columns(bool with_offset) const {
   std::vector<std::string> names;
-  const auto add = [&](const std::string& column) {
-    for (const std::string& name :
-         contains(computed, column) ? detail::names_in_expression(column) : std::vector{column})
-      if (!contains(names, name)) names.push_back(name);
-  };
   for (const auto* terms : {&expert_terms, &gate_terms})
     for (const Term& term : *terms)
-      for (const Factor& factor : term.factors) add(factor.column);
-  if (with_offset && !offset.empty()) add(offset);
+      for (const Factor& factor : term.factors) add_made_of(factor.column, computed, names);
+  if (with_offset && !offset.empty()) add_made_of(offset, computed, names);
   return names;
 }
 std::vector<std::string> DesignRecipe::response_columns() const {
   std::vector<std::string> names;
-  for (const std::string& name : target)
-    for (const std::string& part : contains(computed, name) ? detail::names_in_expression(name) : std::vector{name})
-      if (!contains(names, part)) names.push_back(part);
+  for (const std::string& name : target) add_made_of(name, computed, names);
   return names;
 }
 std::vector<std::string> DesignRecipe::expert_names() const {

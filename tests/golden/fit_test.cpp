@@ -411,6 +411,39 @@ TEST_F(Fit, ExpressionsAreTheColumnsTheyCompute) {
     const Outcome outcome = run(line);
     EXPECT_TRUE(outcome.code == 0 || outcome.code == 3) << line << "\n" << outcome.err;
   }
+  // The response that a draw replaces is gone, and other names are said.
+  const std::string drawn = place_.read("drawn.csv");
+  EXPECT_EQ(drawn.substr(0, drawn.find('\n')), "log(y),x,a,b,g");
+  EXPECT_NE(run("compare run reference").out.find("the responses of the two runs differ"), std::string::npos);
+  EXPECT_EQ(run("compare run run").out.find("two runs differ"), std::string::npos);
+}
+
+// Successes and failures: draws leave the trials as they are; an offset has an effect of its own, 1/e for log(e).
+TEST_F(Fit, PairsAndOffsets) {
+  std::string pairs = "yes,no,x\n", counts = "c,x,e\n";
+  for (int i = 0; i < 60; ++i) {
+    pairs += fmt::format("{},{},{}\n", i * 7 % 5, 1 + i * 11 % 4, (i * 13 % 17) / 8.0 - 1);
+    counts += fmt::format("{},{},{}\n", i * 17 % 6, (i * 13 % 17) / 8.0 - 1, 1 + i * 5 % 3);
+  }
+  place_.write("pairs.csv", pairs);
+  place_.write("counts.csv", counts);
+  ASSERT_EQ(run("fit pairs.csv --formula cbind(yes,no)~x --expert binomial --experts 1 --out pairs").code, 0);
+  ASSERT_EQ(run("simulate --model pairs --data pairs.csv --seed 5 --out drawn.csv").code, 0);
+  const json before = json::parse(run("predict pairs pairs.csv --keep yes,no --json").out);
+  const json after = json::parse(run("predict pairs drawn.csv --keep yes,no --json").out);
+  for (std::size_t i = 0; i < 60; ++i) {
+    EXPECT_EQ(after["yes"][i].get<double>() + after["no"][i].get<double>(),
+              before["yes"][i].get<double>() + before["no"][i].get<double>());
+    EXPECT_GE(after["no"][i].get<double>(), 0);
+  }
+  EXPECT_NE(after["yes"], before["yes"]);
+
+  ASSERT_EQ(run("fit counts.csv --formula c~x+offset(log(e)) --expert poisson --experts 1 --out counts").code, 0);
+  const json effects = json::parse(run("predict counts counts.csv --effects e --keep e --json").out);
+  for (std::size_t i = 0; i < 60; ++i) {
+    const double mean = effects["mean"][i], e = effects["e"][i];
+    EXPECT_NEAR(effects["effect_e"][i].get<double>(), mean / e, 1e-5 * mean) << i;
+  }
 }
 
 }  // namespace
